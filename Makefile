@@ -1,0 +1,59 @@
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.9
+MEMBERS := $(wildcard libs/*) $(wildcard services/*)
+READY := $(VENV)/.ready
+PORT ?= 8087
+DATA ?= .footfall
+
+.PHONY: help setup run check format lint imports types unit test bench lock clean
+
+help: ## Show this help
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY) ## Create .venv with everything pinned in requirements.lock, and the members editable
+
+$(READY): requirements.lock $(wildcard libs/*/pyproject.toml) $(wildcard services/*/pyproject.toml)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Footfall needs Python 3.11 or newer; this is %d.%d. Try: make setup PYTHON=python3.11" % sys.version_info[:2])'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements.lock
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
+	@touch $@
+
+run: setup ## Start Footfall on an embedded database (PORT=8087 DATA=.footfall)
+	@exec $(BIN)/footfall up --data $(DATA) --port $(PORT)
+
+check: setup format lint imports types unit ## Format, lint, imports, types, unit tests, contract on memory (under a minute)
+
+format: setup
+	@$(BIN)/ruff format --check -q . || { echo "Some files are not formatted. Run: $(BIN)/ruff format ."; exit 1; }
+
+lint: setup
+	@$(BIN)/ruff check -q .
+
+imports: setup
+	@$(BIN)/lint-imports --no-logo >/dev/null || $(BIN)/lint-imports --no-logo
+
+types: setup
+	@$(BIN)/mypy
+
+unit: setup
+	@$(BIN)/pytest -q -m "not postgres and not kafka and not e2e and not browser"
+
+test: setup ## Everything, on real Kafka and real PostgreSQL
+	@$(BIN)/pytest -q
+
+bench: setup ## Print the cost of admission, append, projection and fan-out
+	@$(BIN)/python -m tests.bench
+
+lock: setup ## Resolve the dependencies again and write requirements.lock
+	@$(BIN)/uv lock -q --upgrade && $(BIN)/uv export -q --all-packages --no-emit-workspace --no-header -o requirements.lock
+
+clean: ## Remove the environment, caches and the embedded installation's data (asks first when data exists)
+	@if [ -d $(DATA) ]; then read -r -p "Delete all data in $(DATA)? [y/N] " a; [ "$$a" = y ] && rm -rf $(DATA) || echo "kept $(DATA)"; fi
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
