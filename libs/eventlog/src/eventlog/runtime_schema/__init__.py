@@ -1,0 +1,1 @@
+"""Schema `runtime`: who owns which part, how far it has come, and which ids it has counted."""
