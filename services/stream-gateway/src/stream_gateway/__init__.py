@@ -1,0 +1,1 @@
+"""The activity read model, live fan-out and the pages."""

@@ -1,0 +1,158 @@
+"""The stream gateway, put together from what it is handed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+import asyncpg
+from fastapi import FastAPI
+from starlette.routing import Route
+
+from access.cache import Access
+from access.issuing import TokenIssuer
+from access.logins import Logins
+from access.projects import Projects
+from eventlog.consumer import Consumer
+from eventlog.errors import LogError
+from eventlog.port import EventLog
+from eventlog.postgres_parts import open_parts
+from eventmodel import topics
+from lifecycle.clock import Clock
+from lifecycle.errors import install_errors
+from lifecycle.migrations import Owner
+from lifecycle.service import Service
+from stream_gateway import login, projects, tokens
+from stream_gateway.activity import activity_routes
+from stream_gateway.channel import Channel
+from stream_gateway.customers import customer_routes
+from stream_gateway.gate import Announcer, Gate
+from stream_gateway.history import ensure_months
+from stream_gateway.principals import Administrators, Readers
+from stream_gateway.projector import BACKFILL, GROUP, LIVE, Projector
+from stream_gateway.pulse import pulse_routes
+from stream_gateway.read_model import ReadModel
+from stream_gateway.settings import GatewaySettings
+from stream_gateway.stream import Stream, StreamTopic
+from telemetry.metrics import Metrics
+from telemetry.requests import RequestLog
+
+OWNER: Final = Owner("gateway", "stream_gateway")
+
+# By the stream's topic: the type of its blocks and the log's topic.
+_STREAMS: Final[dict[StreamTopic, tuple[str, str]]] = {
+    "activity": ("activity", topics.EVENTS),
+    "import": ("activity", topics.BACKFILL),
+    "actions": ("action", topics.ACTIONS),
+    "signals": ("signal", topics.SIGNALS),
+}
+
+
+@asynccontextmanager
+async def open_service(
+    settings: GatewaySettings,
+    *,
+    log: EventLog,
+    pool: "asyncpg.Pool[asyncpg.Record]",
+    access: Access,
+    clock: Clock,
+    metrics: Metrics,
+) -> AsyncIterator[Service]:
+    """The gateway on these collaborators: it projects what it is assigned, and shows what anybody projected.
+
+    Raises LogUnavailable and StoreUnavailable when there is nothing to start with.
+    """
+    async with pool.acquire() as connection:
+        await ensure_months(connection, clock.now(), settings.history_months)
+    gate = Gate(pool, GROUP)
+    announcer = Announcer(pool)
+    channels = {
+        name: Channel(
+            name=name,
+            event=event,
+            topic=await log.topic(topic),
+            log=log,
+            gate=gate,
+            access=access,
+            metrics=metrics,
+        )
+        for name, (event, topic) in _STREAMS.items()
+    }
+    consumer = Consumer(
+        group=GROUP,
+        live=LIVE,
+        backfill=BACKFILL,
+        log=log,
+        store=await open_parts(pool, GROUP),
+        handler=Projector(pool, access, clock, announcer, settings.history_months),
+        metrics=metrics,
+    )
+    readers = Readers(access)
+    stream = Stream(
+        channels,
+        readers,
+        resume_max_records=settings.resume_max_records,
+        max_connections=settings.max_streams,
+    )
+
+    async def drain() -> None:
+        stream.close()
+
+    yield Service(
+        name="stream-gateway",
+        app=RequestLog(_app(settings, pool, access, clock, readers, stream, channels["activity"]), metrics),
+        tasks={
+            "projector": consumer.run,
+            "announcer": announcer.run,
+            "gate": gate.run,
+            **{f"channel {name}": channel.run for name, channel in channels.items()},
+        },
+        drain=drain,
+        checks={"log": _log_answers(log), "database": _database_answers(access), "projector": consumer.check},
+        metrics=metrics,
+    )
+
+
+def _app(
+    settings: GatewaySettings,
+    pool: "asyncpg.Pool[asyncpg.Record]",
+    access: Access,
+    clock: Clock,
+    readers: Readers,
+    stream: Stream,
+    activity: Channel,
+) -> FastAPI:
+    app = FastAPI(title="Footfall stream gateway", redirect_slashes=False, docs_url=None, redoc_url=None)
+    app.state.readers = readers
+    install_errors(app)
+    logins = Logins(pool, clock)
+    reads = ReadModel(pool)
+    app.router.routes.append(Route("/v1/stream", stream, methods=None))
+    app.include_router(pulse_routes(reads, readers, access, activity, clock))
+    app.include_router(activity_routes(reads, readers))
+    app.include_router(customer_routes(reads, readers, clock))
+    app.include_router(
+        projects.router(Projects(pool, clock), logins, access, Administrators(access, settings.admin_token))
+    )
+    app.include_router(tokens.router(TokenIssuer(pool, access, clock), access))
+    app.include_router(login.router(logins, access))
+    return app
+
+
+def _log_answers(log: EventLog) -> Callable[[], Awaitable[str]]:
+    async def check() -> str:
+        try:
+            async with asyncio.timeout(1):
+                await log.ping()
+        except (LogError, TimeoutError) as error:
+            return str(error) or "The log does not answer."
+        return "ok"
+
+    return check
+
+
+def _database_answers(access: Access) -> Callable[[], Awaitable[str]]:
+    async def check() -> str:
+        return access.state()
+
+    return check

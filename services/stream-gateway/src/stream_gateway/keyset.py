@@ -1,0 +1,76 @@
+"""The keyset of a page: after which row the next page begins, as an opaque text."""
+
+import base64
+import binascii
+import json
+from datetime import datetime
+from typing import NamedTuple
+
+from lifecycle.errors import Problem
+
+
+class Before(NamedTuple):
+    """Rows older than this: the time, and within it the row's sequence number."""
+
+    occurred_at: datetime
+    seq: int
+
+
+_LARGEST_SEQ = (1 << 63) - 1
+
+
+def format_before(before: Before) -> str:
+    """The text of a keyset of times."""
+    return _pack([before.occurred_at.isoformat(), before.seq])
+
+
+def parse_before(text: str) -> Before:
+    """The keyset of a text: what a page's `next` said, or a time; raises Problem."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is not None:
+        if at.tzinfo is None:
+            raise _invalid("before")
+        return Before(at, -1)
+    match _unpack(text, "before"):
+        case [str(time), int(seq)] if 0 <= seq <= _LARGEST_SEQ:
+            try:
+                return Before(datetime.fromisoformat(time), seq)
+            except ValueError as error:
+                raise _invalid("before") from error
+    raise _invalid("before")
+
+
+def format_after(name: str) -> str:
+    """The text of a keyset of names."""
+    return _pack([name])
+
+
+def parse_after(text: str) -> str:
+    """The keyset of a text: what a page's `next` said; raises Problem."""
+    match _unpack(text, "after"):
+        case [str(name)] if "\0" not in name:
+            return name
+    raise _invalid("after")
+
+
+def _pack(values: list[str | int]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(values).encode()).rstrip(b"=").decode()
+
+
+def _unpack(text: str, field: str) -> object:
+    try:
+        packed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        unpacked: object = json.loads(packed)
+    except (binascii.Error, ValueError, RecursionError) as error:
+        raise _invalid(field) from error
+    return unpacked
+
+
+def _invalid(field: str) -> Problem:
+    hint = "Pass on what `next` of the page before said" + (
+        ", or a time such as 2026-11-22T09:30:00Z." if field == "before" else "."
+    )
+    return Problem(400, "invalid_keyset", f"{field}= is not a place to go on from.", field=field, hint=hint)

@@ -1,0 +1,220 @@
+"""`/v1/projects` and `/v1/logins`: projects, their settings, their keys, and links to log in with."""
+
+from contextlib import suppress
+from datetime import datetime
+from typing import Literal
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict
+
+from access.cache import Access
+from access.errors import AccessUnavailable
+from access.keys import is_id
+from access.logins import DEFAULT_LINK_S, Logins
+from access.model import Session
+from access.projects import KeyEntry, ProjectEntry, Projects
+from eventmodel import ProjectId
+from lifecycle.errors import Problem
+from stream_gateway.principals import Administrators, Authority, as_problems, require_sees, sees
+
+
+class NewProject(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+
+
+class CreatedProject(BaseModel):
+    """The keys are shown this once."""
+
+    project: str
+    name: str
+    write_key: str
+    secret_key: str
+
+
+class ProjectChange(BaseModel):
+    """What is absent or null stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = None
+    time_zone: str | None = None
+    trial_actions: list[str] | None = None
+
+
+class ProjectView(BaseModel):
+    project: str
+    name: str
+    created_at: datetime
+    time_zone: str
+    trial_actions: list[str]
+    settings_version: int
+
+    @classmethod
+    def of(cls, entry: ProjectEntry) -> "ProjectView":
+        settings = entry.project.settings
+        return cls(
+            project=entry.project.id,
+            name=entry.project.name,
+            created_at=entry.created_at,
+            time_zone=settings.time_zone,
+            trial_actions=list(settings.trial_actions),
+            settings_version=settings.version,
+        )
+
+
+class ProjectList(BaseModel):
+    items: list[ProjectView]
+
+
+class NewKey(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["write", "secret"]
+    label: str = ""
+
+
+class KeyView(BaseModel):
+    id: str
+    kind: Literal["write", "secret"]
+    label: str
+    last_four: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+    @classmethod
+    def of(cls, entry: KeyEntry) -> "KeyView":
+        return cls.model_validate(entry, from_attributes=True)
+
+
+class CreatedKeyView(KeyView):
+    """The key's text is shown this once."""
+
+    key: str
+
+
+class KeyList(BaseModel):
+    items: list[KeyView]
+
+
+class NewLogin(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    project: str | None = None
+    expires_in_s: int = DEFAULT_LINK_S
+
+
+class LoginView(BaseModel):
+    """`path` is the link without scheme and host, which the caller knows better; it works once."""
+
+    path: str
+    expires_at: datetime
+
+
+def router(projects: Projects, logins: Logins, access: Access, administrators: Administrators) -> APIRouter:
+    """The routes. Their answers show what was just written; other processes follow within a second."""
+    routes = APIRouter()
+
+    @routes.post("/v1/projects", status_code=201)
+    async def create_project(request: Request, response: Response, wanted: NewProject) -> CreatedProject:
+        await administrators.admin(request)
+        with as_problems():
+            created = await projects.create(wanted.name)
+        await _follow(access)
+        _keep_private(response)
+        return CreatedProject(
+            project=created.project,
+            name=wanted.name.strip(),
+            write_key=created.write_key,
+            secret_key=created.secret_key,
+        )
+
+    @routes.get("/v1/projects")
+    async def list_projects(request: Request) -> ProjectList:
+        authority = await administrators.authority(request)
+        entries = await projects.list()
+        return ProjectList(
+            items=[ProjectView.of(entry) for entry in entries if sees(authority, entry.project.id)]
+        )
+
+    @routes.get("/v1/projects/{project}")
+    async def get_project(request: Request, project: str) -> ProjectView:
+        own = await administrators.over(request, project)
+        with as_problems():
+            return ProjectView.of(await projects.get(own))
+
+    @routes.patch("/v1/projects/{project}")
+    async def change_project(request: Request, project: str, change: ProjectChange) -> ProjectView:
+        own = await administrators.over(request, project)
+        with as_problems():
+            entry = await projects.change(
+                own, name=change.name, time_zone=change.time_zone, trial_actions=change.trial_actions
+            )
+        await _follow(access)
+        return ProjectView.of(entry)
+
+    @routes.delete("/v1/projects/{project}", status_code=204)
+    async def delete_project(request: Request, project: str) -> None:
+        own = await administrators.over(request, project)
+        await administrators.admin(request)
+        with as_problems():
+            await projects.delete(own)
+        await _follow(access)
+
+    @routes.get("/v1/projects/{project}/keys")
+    async def list_keys(request: Request, project: str) -> KeyList:
+        own = await administrators.over(request, project)
+        with as_problems():
+            return KeyList(items=[KeyView.of(key) for key in await projects.keys(own)])
+
+    @routes.post("/v1/projects/{project}/keys", status_code=201)
+    async def create_key(
+        request: Request, response: Response, project: str, wanted: NewKey
+    ) -> CreatedKeyView:
+        own = await administrators.over(request, project)
+        with as_problems():
+            created = await projects.create_key(own, wanted.kind, wanted.label)
+        await _follow(access)
+        _keep_private(response)
+        return CreatedKeyView(**KeyView.of(created.entry).model_dump(), key=created.key)
+
+    @routes.delete("/v1/projects/{project}/keys/{key_id}", status_code=204)
+    async def revoke_key(request: Request, project: str, key_id: str) -> None:
+        own = await administrators.over(request, project)
+        with as_problems():
+            found = is_id("key", key_id) and await projects.revoke_key(own, key_id)
+        if not found:
+            raise Problem(404, "unknown_key", f"The project has no key {key_id[:60]}.", field="key_id")
+        await _follow(access)
+
+    @routes.post("/v1/logins", status_code=201)
+    async def create_login(request: Request, response: Response, wanted: NewLogin | None = None) -> LoginView:
+        project = _project_of_link(await administrators.authority(request), wanted or NewLogin())
+        with as_problems():
+            link = await logins.create_link(project, (wanted or NewLogin()).expires_in_s)
+        _keep_private(response)
+        return LoginView(path=f"/login?token={link.token}", expires_at=link.expires_at)
+
+    return routes
+
+
+def _project_of_link(authority: Authority, wanted: NewLogin) -> ProjectId | None:
+    if isinstance(authority, Session):
+        raise Problem(
+            403, "key_needed", "A login may not invite others. Use a secret key or the admin token."
+        )
+    if wanted.project is None:
+        return None if authority == "admin" else authority.project
+    require_sees(authority, wanted.project)
+    return ProjectId(wanted.project)
+
+
+async def _follow(access: Access) -> None:
+    # The change holds already; without the database this process follows like the others, when it is back.
+    with suppress(AccessUnavailable):
+        await access.refresh()
+
+
+def _keep_private(response: Response) -> None:
+    response.headers["cache-control"] = "no-store"
