@@ -1,0 +1,1 @@
+"""One process that serves and consumes, and falls as one; settings, health, clock."""
