@@ -4,9 +4,9 @@ import hashlib
 import hmac
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Literal, TypeAlias, cast
+from typing import Literal, TypeAlias
 
-from fastapi import Depends, Request
+from fastapi import Request
 from pydantic import SecretStr
 
 from access.cache import Access
@@ -30,7 +30,7 @@ Authority: TypeAlias = Literal["admin"] | Principal | Session
 
 
 class Readers:
-    """Admits to the reading routes; one per app, on `app.state.readers`."""
+    """Admits to the reading routes; one per app."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
@@ -38,15 +38,6 @@ class Readers:
     async def reader(self, request: Request) -> Principal:
         """The principal, restricted as its token says. Raises Problem (400, 401, 403, 404) and AccessUnavailable."""
         return await admit_reader(self._access, request)
-
-
-async def reader(request: Request) -> Principal:
-    """As `Readers.reader`, for routes of an app that carries `app.state.readers`."""
-    return await cast(Readers, request.app.state.readers).reader(request)
-
-
-Reader = Annotated[Principal, Depends(reader)]
-"""A route's parameter: `async def activity(principal: Reader)`."""
 
 
 def narrow(principal: Principal, *, account: str | None, user: str | None) -> tuple[str | None, str | None]:

@@ -37,6 +37,10 @@ NOW_WINDOW = timedelta(minutes=5)
 # The driver writes the very first instant as -infinity, which is no time.
 _EARLIEST = datetime.min.replace(microsecond=1, tzinfo=UTC)
 _UNSHOWN_KEPT = timedelta(days=9)
+_HISTORY = (
+    *("part", "project", "occurred_at", "subject", "account"),
+    *("kind", "action", "origin", "id", "event"),
+)
 _PROJECT = (files("stream_gateway") / "projection.sql").read_text()
 _MERGE_TRAITS = """
     update gateway.{table} t set
@@ -277,9 +281,9 @@ def _spans(spans: Mapping[Any, _Span], width: int) -> Sequence[Sequence[Any]]:
 
 
 async def _write(tx: "Connection", tally: _Tally) -> None:
+    await tx.copy_records_to_table("history", schema_name="gateway", columns=_HISTORY, records=tally.history)
     await tx.execute(
         _PROJECT,
-        *_columns(tally.history, 10),
         *_columns(((*key, n) for key, n in sorted(tally.quarters.items())), 6),
         *_spans(tally.account_actions, 7),
         *_spans(tally.accounts, 6),

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from access.model import Principal
 from eventlog.errors import LogUnavailable, Truncated
-from lifecycle.errors import Problem, problem_response
+from lifecycle.errors import Problem, problem_of, problem_response
 from stream_gateway.channel import Channel, farewell
 from stream_gateway.cursor import Cursor, InvalidCursor, parse_cursor
 from stream_gateway.principals import Readers
@@ -51,29 +51,16 @@ class Stream:
         self.draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
         try:
-            if request.method not in ("GET", "HEAD"):
-                raise Problem(
-                    405, "method_not_allowed", "A stream is read with GET.", headers={"Allow": "GET"}
-                )
-            principal = await self._readers.reader(request)
-            channel = self._channels[_topic(request)]
-            wanted = _filter(request, principal)
-            start = _start(request)
-            if self._connections >= self._max_connections:
-                raise Problem(
-                    503,
-                    "too_many_streams",
-                    f"This server holds {self._max_connections} streams, its bound.",
-                    hint="Try again in a few seconds, or raise FOOTFALL_MAX_STREAMS.",
-                    headers={"Retry-After": "5"},
-                )
-        except Problem as problem:
+            channel, wanted, principal, start = await self._admit(Request(scope))
+        except Exception as error:
+            problem = problem_of(error)
+            if problem.code == "internal":
+                raise
             await problem_response(problem)(scope, receive, send)
             return
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-        if request.method == "HEAD":
+        if scope["method"] == "HEAD":
             await send({"type": "http.response.body", "body": b""})
             return
         self._connections += 1
@@ -81,6 +68,26 @@ class Stream:
             await self._serve(channel, wanted, principal, start, receive, send)
         finally:
             self._connections -= 1
+
+    async def _admit(self, request: Request) -> tuple[Channel, Filter, Principal, Cursor | None]:
+        """What is asked for and by whom; raises Problem."""
+        if request.method not in ("GET", "HEAD"):
+            raise Problem(
+                405, "method_not_allowed", "A stream is read with GET.", headers={"allow": "GET, HEAD"}
+            )
+        principal = await self._readers.reader(request)
+        channel = self._channels[_topic(request)]
+        wanted = _filter(request, principal)
+        start = _start(request)
+        if self._connections >= self._max_connections:
+            raise Problem(
+                503,
+                "too_many_streams",
+                f"This server holds {self._max_connections} streams, its bound.",
+                hint="Try again in a few seconds, or raise FOOTFALL_MAX_STREAMS.",
+                headers={"retry-after": "5"},
+            )
+        return channel, wanted, principal, start
 
     def close(self) -> None:
         """Say goodbye to everybody; from now on newcomers get a goodbye at once."""
