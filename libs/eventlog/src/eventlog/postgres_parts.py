@@ -23,6 +23,8 @@ _FIND_DUPLICATES = (files("eventlog.runtime_schema") / "remember.sql").read_text
 _AWAY = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    # What the driver raises when the server dies in the middle of a statement.
+    asyncpg.InternalClientError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
