@@ -186,8 +186,7 @@ async def test_days_add_up_by_action_in_the_projects_zone(gateway: Gateway) -> N
 
 @pytest.mark.parametrize(
     "path",
-    ["/v1/pulse", "/v1/pulse/days", "/v1/activity", "/v1/activity/e1", "/v1/accounts", "/v1/accounts/acme"]
-    + ["/v1/users", "/v1/users/ada", "/v1/stream"],
+    ["/v1/pulse", "/v1/pulse/days", "/v1/activity", "/v1/activity/e1", "/v1/accounts", "/v1/accounts/acme", "/v1/users", "/v1/users/ada", "/v1/stream"],
 )
 async def test_nobody_reads_another_projects_data(gateway: Gateway, path: str) -> None:
     await gateway.post(gateway.event(1))
@@ -221,3 +220,22 @@ async def test_a_wrong_keyset_is_refused(gateway: Gateway) -> None:
         answer = await gateway.client.get("/v1/activity", params={"before": value})
         assert answer.status_code == 400
         assert answer.json()["code"] == "invalid_keyset"
+
+
+async def test_a_deleted_project_is_gone_at_once_and_its_rows_soon(gateway: Gateway) -> None:
+    other = await gateway.projects.create("other")
+    await gateway.post(gateway.event(1), gateway.event(2, project=other.project))
+    await gateway.settled()
+    await gateway.projects.delete(gateway.project.project)
+    await gateway.refresh()
+    answer = await gateway.client.get("/v1/pulse")
+    assert answer.status_code in (401, 404)
+    await gateway.post(gateway.event(3))
+    await gateway.settled()
+    async with asyncio.timeout(30):
+        while await gateway.pool.fetchval(
+            "select count(*) from gateway.history where project = $1", gateway.project.project
+        ):
+            await asyncio.sleep(0.1)
+    left = await gateway.pool.fetch("select project, id from gateway.history")
+    assert [tuple(row) for row in left] == [(other.project, "e2")]

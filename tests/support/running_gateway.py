@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import httpx
 import uvicorn
+from pydantic import SecretStr
 
 from access.cache import open_access
 from access.projects import Created, Projects
@@ -83,11 +84,11 @@ async def running_gateway(
     metrics = Metrics("stream-gateway")
     log = log or MemoryLog(4)
     settings = GatewaySettings(
-        database_url=url,
+        database_url=SecretStr(url),
         log="postgres",
-        admin_token="administrator",
+        admin_token=SecretStr("administrator"),
         history_months=2,
-    )  # type: ignore[arg-type]
+    )
     async with open_pool(url, max_size=12) as pool, open_access(pool, clock, metrics) as access:
         projects = Projects(pool, clock)
         project = project or await projects.create("main")

@@ -29,7 +29,7 @@ TxIn = TypeVar("TxIn", contravariant=True)
 FencedTransaction: TypeAlias = Callable[[Collection[int]], AbstractAsyncContextManager[Tx]]
 """`fenced(parts)`: a transaction in which these parts are locked and still ours; raises Fenced."""
 
-_BATCH = 500
+_BATCH = 1000
 _BACKFILL_BATCH = 250
 _IDLE_S = 0.2
 _TEND_EVERY_S = 1.0

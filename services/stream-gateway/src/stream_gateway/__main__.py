@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from access.cache import open_access
 from eventlog import kafka, postgres
@@ -61,7 +62,14 @@ async def _serve(settings: GatewaySettings) -> None:
         async with open_service(
             settings, log=log, pool=pool, access=access, clock=clock, metrics=metrics
         ) as service:
-            await run(service, host=settings.host, port=settings.port, drain_s=settings.drain_s)
+            service = replace(service, tasks={**service.tasks, "access": access.run})
+            await run(
+                service,
+                host=settings.host,
+                port=settings.port,
+                drain_s=settings.drain_s,
+                limits=settings.limits,
+            )
 
 
 @asynccontextmanager

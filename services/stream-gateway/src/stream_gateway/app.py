@@ -18,6 +18,7 @@ from eventlog.errors import LogError
 from eventlog.port import EventLog
 from eventlog.postgres_parts import open_parts
 from eventmodel import topics
+from lifecycle.bodies import BodyLimit
 from lifecycle.clock import Clock
 from lifecycle.errors import install_errors
 from lifecycle.migrations import Owner
@@ -31,11 +32,14 @@ from stream_gateway.history import ensure_months
 from stream_gateway.principals import Administrators, Readers
 from stream_gateway.projector import BACKFILL, GROUP, LIVE, Projector
 from stream_gateway.pulse import pulse_routes
+from stream_gateway.purge import Purge
 from stream_gateway.read_model import ReadModel
 from stream_gateway.settings import GatewaySettings
 from stream_gateway.stream import Stream, StreamTopic
 from telemetry.metrics import Metrics
 from telemetry.requests import RequestLog
+
+_MAX_BODY_BYTES: Final = 256 * 1024
 
 OWNER: Final = Owner("gateway", "stream_gateway")
 
@@ -106,6 +110,7 @@ async def open_service(
         tasks={
             "projector": consumer.run,
             "announcer": announcer.run,
+            "purge": Purge(pool, Projects(pool, clock)).run,
             "gate": gate.run,
             **{f"channel {name}": channel.run for name, channel in channels.items()},
         },
@@ -124,8 +129,8 @@ def _app(
     activity: Channel,
 ) -> FastAPI:
     app = FastAPI(title="Footfall stream gateway", redirect_slashes=False, docs_url=None, redoc_url=None)
-    app.state.readers = readers
     install_errors(app)
+    app.add_middleware(BodyLimit, max_bytes=_MAX_BODY_BYTES)
     logins = Logins(pool, clock)
     reads = ReadModel(pool)
     app.include_router(pulse_routes(reads, readers, access, activity, clock))

@@ -7,10 +7,8 @@ its bytes. Shown is only what the projector has committed and not marked.
 import asyncio
 import random
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
 from urllib.parse import urlencode
 
-import asyncpg
 import msgspec
 
 from access.cache import Access
@@ -20,21 +18,23 @@ from eventlog.port import EventLog, Reader, Record, Topic, TopicPart
 from eventmodel import ProjectId
 from eventmodel.wire import split_key
 from stream_gateway.cursor import format_cursor
-from stream_gateway.gate import Gate, Projected
+from stream_gateway.gate import DATABASE_AWAY, Gate, Projected
 from stream_gateway.presentation import shown
-from stream_gateway.subscription import Entry, Filter, Ring, Subscriber
+from stream_gateway.subscription import Entry, Filter, Fresh, Ring, Subscriber
 from telemetry import catalog
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
 _TICK_S = 0.05
+_BUSY_TICK_S = 0.1
+_BUSY = 200
+"""Writes in one flush from which on flushes are rarer: a write costs the same for one record as for twenty."""
+
 _FETCH = 1000
 _RING_BYTES = 32 * 1024 * 1024
 _HEARTBEAT_S = 15.0
 _STUCK_S = 30.0
 _BEHIND_BYTES = 8 * 1024 * 1024
-
-_DATABASE_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError)
 
 _log = get_logger("channel")
 
@@ -100,35 +100,36 @@ class Channel:
             tasks.create_task(self._flush())
             tasks.create_task(self._keep())
 
-    @asynccontextmanager
-    async def subscribe(self, wanted: Filter, principal: Principal) -> AsyncIterator[Subscriber]:
-        """Follow the channel: everything after `positions` as they stand on entering."""
-        members = self._groups.setdefault(wanted, set())
-        subscriber = Subscriber(wanted, principal, self._flushed_seq, asyncio.get_running_loop().time())
-        members.add(subscriber)
-        self._connections.inc()
-        try:
-            yield subscriber
-        finally:
-            members.discard(subscriber)
-            if not members and self._groups.get(wanted) is members:
-                del self._groups[wanted]
-            self._connections.dec()
+    def join(self, wanted: Filter, principal: Principal, first: bytes) -> Subscriber:
+        """Follow the channel after `positions` as they stand now; `first` is sent before anything else.
 
-    async def next(self, subscriber: Subscriber) -> bytes | None:
-        """The subscriber's next bytes, ending with its cursor; None when the stream is to end."""
-        if subscriber.served < self._flushed_seq:
-            missed = self._missed(subscriber)
-            subscriber.served = self._flushed_seq
-            if missed:
-                return missed
-        if subscriber.farewell is not None:
+        Who joins must `leave`.
+        """
+        subscriber = Subscriber(
+            wanted, principal, self._flushed_seq, asyncio.get_running_loop().time(), first
+        )
+        self._groups.setdefault(wanted, set()).add(subscriber)
+        self._connections.inc()
+        return subscriber
+
+    def leave(self, subscriber: Subscriber) -> None:
+        """The connection has ended."""
+        members = self._groups[subscriber.filter]
+        members.remove(subscriber)
+        if not members:
+            del self._groups[subscriber.filter]
+        self._connections.dec()
+
+    def take(self, subscriber: Subscriber) -> bytes | None:
+        """What the subscriber has not been given yet, ending with its cursor; None when it is up to date."""
+        if subscriber.first:
+            first, subscriber.first = subscriber.first, b""
+            return first
+        if subscriber.served == self._flushed_seq:
             return None
-        subscriber.waiter = asyncio.get_running_loop().create_future()
-        try:
-            return await subscriber.waiter
-        finally:
-            subscriber.waiter = None
+        missed = self._missed(subscriber)
+        subscriber.served = self._flushed_seq
+        return missed
 
     def resume(self, wanted: Filter, start: tuple[int, ...]) -> bytes | None:
         """From memory, what `wanted` has missed between `start` and `positions`, ending with the cursor.
@@ -223,7 +224,7 @@ class Channel:
                     while True:
                         await self._advance(reader)
                         pause_s = 0.1
-            except (LogUnavailable, Truncated, OSError, *_DATABASE_AWAY) as error:
+            except (LogUnavailable, Truncated, *DATABASE_AWAY) as error:
                 _log.warning("channel_waits", channel=self.name, reason=str(error))
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, 5.0)
@@ -296,16 +297,17 @@ class Channel:
             await self._fresh.wait()
             self._fresh.clear()
             news, self._news = self._news, set()
-            fresh = {project: self._ring.after(project, self._flushed_seq) for project in news}
+            fresh = {project: Fresh(self._ring.after(project, self._flushed_seq)) for project in news}
             self._flushed = tuple(self._vector)
             self._flushed_seq = self._seq
             self._cursor = format_cursor(self.topic.log_id, self._flushed)
             position = self.position_block()
             now = loop.time()
+            handed = 0
             for wanted, members in self._groups.items():
                 if wanted.project not in fresh:
                     continue
-                chunks = [entry.chunk for entry in fresh[wanted.project] if wanted.wants(entry)]
+                chunks = [entry.chunk for entry in fresh[wanted.project].matching(wanted)]
                 if not chunks:
                     continue
                 payload = b"".join((*chunks, position))
@@ -314,9 +316,10 @@ class Channel:
                         member.served = self._flushed_seq
                         member.sent_at = now
                         self._deliveries.inc(len(chunks))
+                        handed += 1
             async with self._moved:
                 self._moved.notify_all()
-            await asyncio.sleep(_TICK_S)
+            await asyncio.sleep(_TICK_S if handed < _BUSY else _BUSY_TICK_S)
 
     def _missed(self, subscriber: Subscriber) -> bytes | None:
         """What a subscriber that was busy sending has not been given; a gap when memory has let go of it."""

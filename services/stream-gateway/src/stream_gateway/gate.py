@@ -19,6 +19,9 @@ _CHANNEL = "gateway_projected"
 _ANNOUNCE_EVERY_S = 0.02
 _POLL_S = 0.2
 
+DATABASE_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+"""What the driver raises while the database is away."""
+
 _log = get_logger("gate")
 
 
@@ -54,7 +57,7 @@ class Announcer:
                             await asyncio.sleep(_ANNOUNCE_EVERY_S)
                     finally:
                         await connection.execute("reset synchronous_commit")
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            except DATABASE_AWAY as error:
                 _log.warning("announcer_waits", reason=str(error))
                 await asyncio.sleep(1.0)
 
@@ -106,7 +109,7 @@ class Gate:
             try:
                 async with self._pool.acquire() as connection:
                     await self._listen(connection)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            except DATABASE_AWAY as error:
                 _log.warning("gate_deaf", reason=str(error))
             await asyncio.sleep(1.0)
 

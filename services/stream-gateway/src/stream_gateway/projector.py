@@ -10,9 +10,11 @@ import asyncpg
 import msgspec
 
 from access.cache import Access
+from access.errors import AccessUnavailable
 from access.model import ProjectSettings
 from access.project_settings import fold_action
 from eventlog.consumer import Batch, FencedTransaction
+from eventlog.parts import StoreUnavailable
 from eventlog.port import Record
 from eventmodel import ACTIVITY_KINDS, ProjectId, topics
 from eventmodel.wire import split_key
@@ -126,19 +128,20 @@ class Projector:
         self._met: dict[tuple[int, ProjectId], Derivation] = {}
 
     async def apply(self, tx: "Connection", batch: Batch) -> None:
-        records = [record for record in batch.records if record.topic in (topics.EVENTS, topics.BACKFILL)]
-        if records:
-            subjects = [split_key(record.key) for record in records]
-            await self._meet(
-                tx, {(r.part, project) for r, (project, _) in zip(records, subjects, strict=True)}
-            )
-            await _write(tx, self._add_up(records, subjects))
-        if batch.duplicates:
+        activity = [record for record in batch.records if record.topic in (topics.EVENTS, topics.BACKFILL)]
+        keys = {record.key: split_key(record.key) for record in activity}
+        gone = await self._gone({project for project, _ in keys.values()})
+        kept = [record for record in activity if keys[record.key][0] not in gone]
+        if kept:
+            await self._meet(tx, {(record.part, keys[record.key][0]) for record in kept})
+            await _write(tx, self._add_up(kept, keys))
+        unshown = [*batch.duplicates, *(record for record in activity if keys[record.key][0] in gone)]
+        if unshown:
             await tx.execute(
                 "insert into gateway.unshown (topic, part, off, recorded_at)"
                 " select * from unnest($1::text[], $2::smallint[], $3::bigint[], $4::timestamptz[])"
                 " on conflict do nothing",
-                *_columns([(r.topic, r.part, r.offset, r.recorded_at) for r in batch.duplicates], 4),
+                *_columns([(r.topic, r.part, r.offset, r.recorded_at) for r in unshown], 4),
             )
 
     async def committed(self, batch: Batch) -> None:
@@ -185,6 +188,13 @@ class Projector:
         project = self._access.project(project_id)
         return None if project is None else Derivation.of(project.settings)
 
+    async def _gone(self, projects: Collection[ProjectId]) -> set[ProjectId]:
+        """Those that are deleted for certain."""
+        try:
+            return {project for project in projects if await self._access.resolve(project) is None}
+        except AccessUnavailable as error:
+            raise StoreUnavailable(str(error)) from error
+
     async def _meet(self, tx: "Connection", met: Collection[tuple[int, ProjectId]]) -> None:
         """Know under which settings the derived rows of each part and project are made."""
         unknown = sorted(key for key in met if key not in self._derivations)
@@ -207,10 +217,11 @@ class Projector:
                 wanted = Derivation(row["time_zone"], frozenset(row["trial_actions"]))
             self._met[number, project_id] = wanted
 
-    def _add_up(self, records: Sequence[Record], subjects: Sequence[tuple[ProjectId, str]]) -> _Tally:
+    def _add_up(self, records: Sequence[Record], keys: Mapping[bytes, tuple[ProjectId, str]]) -> _Tally:
         tally = _Tally()
         now_from = self._clock.now() - NOW_WINDOW
-        for record, (project, subject) in zip(records, subjects, strict=True):
+        for record in records:
+            project, subject = keys[record.key]
             event = _decoder.decode(record.value)
             key = (record.part, project)
             derivation = self._derivations.get(key) or self._met[key]

@@ -203,11 +203,9 @@ class ReadModel:
             # The first condition repeats part of the second, for the planner to leave out whole months.
             conditions.append(f"occurred_at <= ${last - 1} and (occurred_at, seq) < (${last - 1}, ${last})")
         values.append(limit)
-        rows = await self._pool.fetch(
-            "select occurred_at, seq, event from gateway.history"
-            f" where {' and '.join(conditions)} order by occurred_at desc, seq desc limit ${len(values)}",
-            *values,
-        )
+        where, limited = " and ".join(conditions), f"limit ${len(values)}"
+        query = f"select occurred_at, seq, event from gateway.history where {where}"  # noqa: S608 (columns, numbers)
+        rows = await self._pool.fetch(f"{query} order by occurred_at desc, seq desc {limited}", *values)
         return [
             Activity(Before(row["occurred_at"], row["seq"]), msgspec.Raw(row["event"].encode()))
             for row in rows

@@ -9,13 +9,16 @@ class GatewaySettings(Settings):
     """Settings of the read model and the streams."""
 
     history_months: int = Field(
-        24, ge=1, le=240, description="Months of history with a partition each when the read model is made."
+        default=24,
+        ge=1,
+        le=240,
+        description="Months of history with a partition each when the read model is made.",
     )
     max_streams: int = Field(
-        10_000, ge=1, description="Open streams one process holds before it answers 503."
+        default=10_000, ge=1, description="Open streams one process holds before it answers 503."
     )
     resume_max_records: int = Field(
-        200_000,
+        default=200_000,
         ge=0,
         description="Records a reconnecting stream may have read from the log before a gap is announced instead.",
     )

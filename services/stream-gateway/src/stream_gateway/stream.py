@@ -65,7 +65,11 @@ class Stream:
             return
         self._connections += 1
         try:
-            await self._serve(channel, wanted, principal, start, receive, send)
+            subscriber = await self._open(channel, wanted, principal, start, send)
+            if subscriber is not None:
+                # Its own names and frames stay for as long as the connection: keep them few.
+                del wanted, principal, start
+                await _pump(channel, subscriber, receive, send)
         finally:
             self._connections -= 1
 
@@ -95,15 +99,10 @@ class Stream:
         for channel in self._channels.values():
             channel.close("drain")
 
-    async def _serve(
-        self,
-        channel: Channel,
-        wanted: Filter,
-        principal: Principal,
-        start: Cursor | None,
-        receive: Receive,
-        send: Send,
-    ) -> None:
+    async def _open(
+        self, channel: Channel, wanted: Filter, principal: Principal, start: Cursor | None, send: Send
+    ) -> Subscriber | None:
+        """Begin the stream: bring the client from `start` to the present, and join it to the channel there."""
         opening = f"retry: {random.randint(1000, 3000)}\n\n".encode()
         await send({"type": "http.response.body", "body": opening, "more_body": True})
         await channel.ready.wait()
@@ -117,12 +116,9 @@ class Stream:
             position = await self._replay(channel, wanted, position, send)
         if self.draining:
             await send({"type": "http.response.body", "body": farewell("drain")})
-            return
-        # No await between `resume` and `subscribe`: nothing may be flushed between the two.
-        async with channel.subscribe(wanted, principal) as subscriber:
-            first = channel.position_block() if missed is None else missed
-            await send({"type": "http.response.body", "body": first, "more_body": True})
-            await _pump(channel, subscriber, receive, send)
+            return None
+        # No await between `resume` and `join`: nothing may be flushed between the two.
+        return channel.join(wanted, principal, channel.position_block() if missed is None else missed)
 
     async def _placed(
         self, channel: Channel, wanted: Filter, start: Cursor
@@ -166,16 +162,23 @@ async def _pump(channel: Channel, subscriber: Subscriber, receive: Receive, send
     gone = loop.create_task(_disconnected(receive))
     gone.add_done_callback(lambda _: subscriber.hand(None))
     try:
-        while not gone.done() and (payload := await channel.next(subscriber)) is not None:
+        while not gone.done():
+            if (payload := channel.take(subscriber)) is None:
+                if subscriber.farewell is not None:
+                    break
+                subscriber.waiter = loop.create_future()
+                if (payload := await subscriber.waiter) is None:
+                    continue
             subscriber.sending_since = loop.time()
             await send({"type": "http.response.body", "body": payload, "more_body": True})
-            subscriber.sending_since = None
+            subscriber.sending_since = payload = None
         last = (
             b"" if subscriber.farewell is None else farewell(subscriber.farewell) + channel.position_block()
         )
         await send({"type": "http.response.body", "body": last})
     finally:
         gone.cancel()
+        channel.leave(subscriber)
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -39,17 +39,44 @@ class Filter(NamedTuple):
         )
 
 
+class Fresh:
+    """A project's newest entries, found for many filters without looking at each entry for each filter."""
+
+    def __init__(self, entries: list[Entry]) -> None:
+        self._entries = entries
+        self._by_user: dict[str | None, list[Entry]] = {}
+        self._by_account: dict[str | None, list[Entry]] = {}
+        for entry in entries:
+            self._by_user.setdefault(entry.user, []).append(entry)
+            self._by_account.setdefault(entry.account, []).append(entry)
+
+    def matching(self, wanted: Filter) -> list[Entry]:
+        """Those that pass, oldest first."""
+        if wanted.users:
+            near = [entry for user in wanted.users for entry in self._by_user.get(user, ())]
+        elif wanted.accounts:
+            near = [entry for account in wanted.accounts for entry in self._by_account.get(account, ())]
+        else:
+            near = self._entries
+        found = [entry for entry in near if wanted.wants(entry)]
+        if len(wanted.users) > 1 or len(wanted.accounts) > 1:
+            found.sort(key=lambda entry: entry.seq)
+        return found
+
+
 @dataclass(eq=False, slots=True)
 class Subscriber:
     """One connection. While it waits, the channel hands it bytes; while it sends, it falls behind and catches up.
 
-    `served` is the newest seq it has been given; `sent_at` and `sending_since` are loop times.
+    `served` is the newest seq it has been given, `first` what it gets before anything else. `sent_at` and
+    `sending_since` are loop times.
     """
 
     filter: Filter
     principal: Principal
     served: int
     sent_at: float
+    first: bytes
     sending_since: float | None = None
     farewell: str | None = None
     waiter: "asyncio.Future[bytes | None] | None" = None
@@ -60,6 +87,7 @@ class Subscriber:
         if self.waiter is None or self.waiter.done():
             return False
         self.waiter.set_result(payload)
+        self.waiter = None
         return True
 
     def sending_for(self, now: float) -> float:

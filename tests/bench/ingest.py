@@ -1,0 +1,142 @@
+"""What admission costs, alone and behind HTTP with a log that forgets: CPU per event, latencies.
+
+Run with `make bench`, or alone: PYTHONPATH=tests/support python -m tests.bench.ingest [seconds]
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import psutil
+import uvloop
+
+from admission import admit
+from eventlog.memory import MemoryLog
+from eventlog.port import Message, Stored
+from eventmodel import ProjectId
+from ingest_stand import open_stand, serving
+from telemetry import logs
+
+SECONDS = 5.0
+CONNECTIONS = 16
+EVENT: dict[str, Any] = {
+    "user": "ada@acme.example",
+    "action": "opened report",
+    "account": "acme",
+    "time": "2026-11-22T09:30:00.123Z",
+    "id": "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b",
+    "properties": {"report": "churn", "rows": 120, "filters": ["plan", "region"], "shared": True},
+}
+ARRAY = json.dumps([EVENT] * 100).encode()
+BODIES = {
+    "100 in an array": (ARRAY, 100),
+    "100 without ids": (json.dumps([{k: v for k, v in EVENT.items() if k != "id"}] * 100).encode(), 100),
+    "100 lines": (b"\n".join([json.dumps(EVENT).encode()] * 100), 100),
+    "one": (json.dumps(EVENT).encode(), 1),
+    "10,000 in an array": (json.dumps([EVENT] * 10_000).encode(), 10_000),
+}
+
+
+async def run(seconds: float = SECONDS) -> list[dict[str, Any]]:
+    """Rows of admission alone, then of requests: CPU microseconds of the server process per event."""
+    rows = [_admission(name, body, count, seconds / 5) for name, (body, count) in BODIES.items()]
+    server = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.bench.ingest", "--serve"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert server.stdin is not None
+    assert server.stdout is not None
+    try:
+        address = json.loads(await server.stdout.readline())
+        process = psutil.Process(server.pid)
+        for name in ("one", "100 in an array"):
+            rows.append(await _requests(name, address, process, seconds))
+    finally:
+        server.stdin.close()
+        await server.wait()
+    return rows
+
+
+def _admission(name: str, body: bytes, count: int, seconds: float) -> dict[str, Any]:
+    project, now = ProjectId("pabcdefgh234"), datetime(2026, 11, 22, 9, 31, tzinfo=UTC)
+    fewest_s = float("inf")
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        began_s = time.process_time()
+        admitted = admit(body, project=project, received_at=now)
+        fewest_s = min(fewest_s, time.process_time() - began_s)
+        assert len(admitted.messages) == count
+    return {"what": f"admission, {name}", "cpu_us_per_event": round(fewest_s / count * 1e6, 1)}
+
+
+async def _requests(
+    name: str, address: dict[str, Any], process: psutil.Process, seconds: float
+) -> dict[str, Any]:
+    body, count = BODIES[name]
+    head = (
+        f"POST /v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {address['key']}\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    request = head.encode() + body
+    latencies_s: list[float] = []
+    before, began = _cpu_s(process), time.monotonic()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(CONNECTIONS):
+            group.create_task(_send(address["port"], request, began + seconds, latencies_s))
+    took_s, cpu_s = time.monotonic() - began, _cpu_s(process) - before
+    latencies_s.sort()
+    requests = len(latencies_s)
+    return {
+        "what": f"POST /v1/events, {name}",
+        "requests_per_s": round(requests / took_s),
+        "events_per_s": round(requests * count / took_s),
+        "p50_ms": round(latencies_s[requests // 2] * 1e3, 2),
+        "p99_ms": round(latencies_s[requests * 99 // 100] * 1e3, 2),
+        "cpu_us_per_request": round(cpu_s / requests * 1e6, 1),
+        "cpu_us_per_event": round(cpu_s / requests / count * 1e6, 1),
+    }
+
+
+async def _send(port: int, request: bytes, deadline: float, latencies_s: list[float]) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        while time.monotonic() < deadline:
+            began = time.monotonic()
+            writer.write(request)
+            answer = await reader.readuntil(b'"rejected":[]}')
+            latencies_s.append(time.monotonic() - began)
+            assert b" 200 OK" in answer
+    finally:
+        writer.close()
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    spent = process.cpu_times()
+    return float(spent.user + spent.system)
+
+
+class _ForgetfulLog(MemoryLog):
+    async def append(self, topic: str, messages: Sequence[Message]) -> Sequence[Stored]:
+        return [Stored(topic, 0, 0)] * len(messages)
+
+
+async def _serve() -> None:
+    logs.configure("ingest-api", level="warning")
+    stand = await open_stand(_ForgetfulLog(), project_events_per_s=10_000_000)
+    async with serving(stand) as url:
+        sys.stdout.write(json.dumps({"port": int(url.rpartition(":")[2]), "key": stand.write_key}) + "\n")
+        sys.stdout.flush()
+        await asyncio.to_thread(sys.stdin.read)
+
+
+if __name__ == "__main__":
+    if "--serve" in sys.argv:
+        uvloop.run(_serve())
+    else:
+        for row in asyncio.run(run(float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS)):
+            sys.stdout.write(json.dumps(row) + "\n")
