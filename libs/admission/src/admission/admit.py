@@ -1,0 +1,180 @@
+"""A body to records of the log, or to rejections by index."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NamedTuple, TypeAlias
+
+import msgspec
+
+from admission.body import too_large
+from admission.events import Receipt, read_event
+from admission.faults import INT_MAX, INT_MIN, explain, inspect
+from admission.framing import Broken, Piece, split
+from admission.limits import MAX_BODY_BYTES, MAX_DEPTH, MAX_EVENT_BYTES
+from admission.refusal import Fault, Refused
+from eventmodel import Event, Origin, ProjectId, Rejection
+from eventmodel.topics import MAX_RECORD_BYTES
+from eventmodel.wire import encode, event_key
+
+Wire: TypeAlias = tuple[bytes, bytes]
+"""(key, value) of one record."""
+
+_decode = msgspec.json.Decoder().decode
+_KEY = re.compile(rb'"\s*:')
+
+
+class Admitted(NamedTuple):
+    """What became of a body's events: records in the order of the body, rejections with the bytes of each."""
+
+    messages: list[Wire]
+    rejections: list[Rejection]
+    rejected_bodies: list[bytes]
+
+
+def admit(
+    body: bytes,
+    *,
+    project: ProjectId,
+    received_at: datetime,
+    origin: Origin = "live",
+    run: str | None = None,
+    idempotency_key: str | None = None,
+) -> Admitted:
+    """The records and rejections of a decoded body: one object, an array, or NDJSON.
+
+    Raises BodyRefused when the body's events cannot be told apart or are too many.
+    """
+    if len(body) > MAX_BODY_BYTES:
+        raise too_large(MAX_BODY_BYTES)
+    receipt = Receipt(project, received_at, origin, run, idempotency_key)
+    messages: list[Wire] = []
+    rejections: list[Rejection] = []
+    rejected_bodies: list[bytes] = []
+    for index, piece in enumerate(split(body)):
+        raw = piece.raw if isinstance(piece, Broken) else bytes(piece)
+        try:
+            messages.append(_record(_object(piece, raw), index, receipt))
+        except Refused as refused:
+            rejections.append(_rejection(index, refused.fault))
+            rejected_bodies.append(raw)
+    return Admitted(messages, rejections, rejected_bodies)
+
+
+def admit_event(
+    given: Mapping[str, Any],
+    *,
+    project: ProjectId,
+    received_at: datetime,
+    origin: Origin,
+    run: str | None = None,
+    index: int = 0,
+) -> Wire | Rejection:
+    """The record of one event that is already decoded, under the same rules; for the importer.
+
+    `time` and `sent_at` may also be aware datetimes. `index` is what a rejection answers.
+    """
+    receipt = Receipt(project, received_at, origin, run)
+    try:
+        fault = inspect({name: value for name, value in given.items() if not isinstance(value, datetime)})
+        if fault:
+            raise Refused(fault)
+        return _record(given, index, receipt)
+    except Refused as refused:
+        return _rejection(index, refused.fault)
+
+
+def _record(given: Mapping[str, Any], index: int, receipt: Receipt) -> Wire:
+    event: Event = read_event(given, index, receipt)
+    key, value = event_key(event), encode(event)
+    if len(key) + len(value) > MAX_RECORD_BYTES:
+        raise Refused(_too_large(len(value), "Its numbers take more room when written out."))
+    return key, value
+
+
+def _object(piece: Piece, raw: bytes) -> dict[str, Any]:
+    """The decoded event, when its JSON keeps every rule; raises Refused.
+
+    The decoder lets a few things pass (repeated keys, U+0000, integers of any length). What might hold one is
+    read again, slowly.
+    """
+    if len(raw) > MAX_EVENT_BYTES:
+        raise Refused(_too_large(len(raw), "Leave out what nobody will look at, such as page contents."))
+    if isinstance(piece, Broken):
+        raise Refused(explain(raw) or _UNREADABLE)
+    try:
+        given: object = _decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise Refused(explain(raw) or _UNREADABLE) from None
+    if not isinstance(given, dict):
+        raise Refused(
+            Fault("not_an_object", "The event is not a JSON object.", hint='Send {"user": …, "action": …}.')
+        )
+    if _is_suspicious(given, raw):
+        fault = explain(raw)
+        if fault:
+            raise Refused(fault)
+    return given
+
+
+def _is_suspicious(given: dict[str, Any], raw: bytes) -> bool:
+    if b"\\u0000" in raw:
+        return True
+    try:
+        return _keys_of_object(given, 1) != len(_KEY.findall(raw))
+    except _SuspiciousError:
+        return True
+
+
+class _SuspiciousError(Exception):
+    """The value breaks a rule, or may."""
+
+
+def _keys_of_object(value: dict[str, Any], depth: int) -> int:
+    """How many keys the object and what is in it have.
+
+    In JSON text a quote before a colon ends each key, and stands elsewhere only inside strings: as many such
+    places as keys means that none was repeated.
+    """
+    if depth > MAX_DEPTH:
+        raise _SuspiciousError
+    keys = len(value)
+    for item in value.values():
+        kind = type(item)
+        if kind is dict:
+            keys += _keys_of_object(item, depth + 1)
+        elif kind is list:
+            keys += _keys_of_array(item, depth + 1)
+        elif kind is int and not INT_MIN <= item <= INT_MAX:
+            raise _SuspiciousError
+    return keys
+
+
+def _keys_of_array(value: list[Any], depth: int) -> int:
+    if depth > MAX_DEPTH:
+        raise _SuspiciousError
+    keys = 0
+    for item in value:
+        kind = type(item)
+        if kind is dict:
+            keys += _keys_of_object(item, depth + 1)
+        elif kind is list:
+            keys += _keys_of_array(item, depth + 1)
+        elif kind is int and not INT_MIN <= item <= INT_MAX:
+            raise _SuspiciousError
+    return keys
+
+
+_UNREADABLE = Fault("invalid_json", "The event is not JSON.")
+
+
+def _too_large(size_bytes: int, hint: str) -> Fault:
+    return Fault(
+        "event_too_large",
+        f"The event has {size_bytes:,} bytes; at most {MAX_EVENT_BYTES:,} are kept.",
+        hint=hint,
+    )
+
+
+def _rejection(index: int, fault: Fault) -> Rejection:
+    return Rejection(index=index, code=fault.code, message=fault.message, field=fault.field, hint=fault.hint)

@@ -1,0 +1,1 @@
+"""Reads the same kind of data out of logs, files and other tools."""

@@ -1,0 +1,1 @@
+"""Admission over HTTP: authenticate, validate, normalise, append."""

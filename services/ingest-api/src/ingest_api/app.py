@@ -1,0 +1,79 @@
+"""ingest-api, put together from what it is handed."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from fastapi import FastAPI
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from access.cache import Access
+from eventlog.errors import LogUnavailable
+from eventlog.port import EventLog, LogWriter
+from ingest_api import events, javascript, openapi, pixel
+from ingest_api.cors import AnyOrigin
+from ingest_api.inflight import Inflight
+from ingest_api.intake import Intake
+from ingest_api.settings import IngestSettings
+from lifecycle.clock import Clock
+from lifecycle.errors import install_errors
+from lifecycle.service import Service
+from telemetry.catalog import INGEST_INFLIGHT_BYTES
+from telemetry.metrics import Metrics
+from telemetry.requests import RequestLog
+
+NAME: Final = "ingest-api"
+
+
+@asynccontextmanager
+async def open_service(
+    settings: IngestSettings, *, log: EventLog, access: Access, clock: Clock, metrics: Metrics
+) -> AsyncIterator[Service]:
+    """ingest-api on these collaborators, which stay the caller's. It holds nothing between requests."""
+
+    async def log_answers() -> str:
+        try:
+            await log.ping()
+        except LogUnavailable as error:
+            return str(error)
+        return "ok"
+
+    async def database_answers() -> str:
+        return access.state()
+
+    yield Service(
+        name=NAME,
+        app=create_app(settings, log=log, access=access, clock=clock, metrics=metrics),
+        tasks={},
+        drain=_nothing_to_flush,
+        checks={"log": log_answers, "database": database_answers},
+        metrics=metrics,
+    )
+
+
+def create_app(
+    settings: IngestSettings, *, log: LogWriter, access: Access, clock: Clock, metrics: Metrics
+) -> ASGIApp:
+    """The HTTP side."""
+    app = FastAPI(title="Footfall ingest", version="1", redirect_slashes=False, docs_url=None, redoc_url=None)
+    install_errors(app)
+    app.add_middleware(AnyOrigin)
+    intake = Intake(log, clock, settings, metrics)
+    inflight = Inflight(settings.max_inflight_bytes, metrics.gauge(INGEST_INFLIGHT_BYTES))
+    take_events = events.EventsRoute(access, intake, inflight, metrics)
+    app.router.routes += [
+        # Both forms: a redirect would lose what a beacon or a preflighted request carries.
+        Route(events.PATH, take_events, methods=["POST"]),
+        Route(f"{events.PATH}/", take_events, methods=["POST"]),
+        Route(
+            pixel.PATH, pixel.PixelRoute(access, intake, inflight, metrics), methods=["GET", "HEAD", "POST"]
+        ),
+        Route(javascript.PATH, javascript.BrowserClient().answer),
+    ]
+    app.openapi_schema = openapi.document(app.openapi())
+    return RequestLog(app, metrics)
+
+
+async def _nothing_to_flush() -> None:
+    """Every answer given is durable already, and the server lets open requests finish."""

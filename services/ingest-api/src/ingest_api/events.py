@@ -1,0 +1,101 @@
+"""POST /v1/events: the native API, a plain ASGI route because every event passes through it."""
+
+from typing import Any
+
+import msgspec
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+
+from access.cache import Access
+from admission import Admitted, BodyRefused
+from ingest_api.bodies import header, read_body
+from ingest_api.inflight import Inflight
+from ingest_api.intake import Intake
+from ingest_api.senders import find_sender
+from lifecycle.errors import Problem, problem_of, problem_response
+from telemetry.catalog import INGEST_BODY_BYTES, INGEST_REFUSED
+from telemetry.metrics import Metrics
+
+PATH = "/v1/events"
+MAX_IDEMPOTENCY_KEY_CHARS = 255
+STATUSES = {"malformed": 400, "too_large": 413, "unsupported": 415}
+_JSON = (b"content-type", b"application/json")
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+class EventsRoute:
+    """Answers 200 with accepted and rejected events, 400 when all were rejected, an error otherwise."""
+
+    def __init__(self, access: Access, intake: Intake, inflight: Inflight, metrics: Metrics) -> None:
+        self._access = access
+        self._intake = intake
+        self._inflight = inflight
+        self._metrics = metrics
+        self._received = metrics.counter(INGEST_BODY_BYTES, "received")
+        self._decoded = metrics.counter(INGEST_BODY_BYTES, "decoded")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            admitted = await self._take(scope, receive)
+        except ClientDisconnect:
+            return
+        except BodyRefused as refused:
+            problem = refused_problem(refused)
+        except Exception as error:
+            problem = problem_of(error)
+            if problem.code == "internal":
+                raise
+        else:
+            status, body = _answer(admitted)
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": status,
+                    "headers": [_JSON, (b"content-length", b"%d" % len(body))],
+                }
+            )
+            await send({"type": "http.response.body", "body": body})
+            return
+        self._metrics.counter(INGEST_REFUSED, problem.code).inc()
+        await problem_response(problem)(scope, receive, send)
+
+    async def _take(self, scope: Scope, receive: Receive) -> Admitted:
+        sender = await find_sender(self._access, scope)
+        self._intake.check_rate(sender.project)
+        idempotency_key = header(scope, b"idempotency-key") or None
+        if idempotency_key is not None and len(idempotency_key) > MAX_IDEMPOTENCY_KEY_CHARS:
+            raise Problem(
+                400,
+                "invalid_idempotency_key",
+                f"The Idempotency-Key has more than {MAX_IDEMPOTENCY_KEY_CHARS} characters.",
+                hint="A UUID is enough.",
+            )
+        with self._inflight.reserve() as reservation:
+            body, received_bytes = await read_body(scope, receive, reservation)
+            self._received.inc(received_bytes)
+            self._decoded.inc(len(body))
+            return await self._intake.take(sender.project, body, place=PATH, idempotency_key=idempotency_key)
+
+
+def refused_problem(refused: BodyRefused) -> Problem:
+    """What the sender of a refused body is told."""
+    return Problem(STATUSES[refused.reason], refused.code, refused.message, hint=refused.hint)
+
+
+def _answer(admitted: Admitted) -> tuple[int, bytes]:
+    accepted, rejections = len(admitted.messages), admitted.rejections
+    answer: dict[str, Any] = {"accepted": accepted, "rejected": rejections}
+    if accepted or not rejections:
+        return 200, _encode(answer)
+    first = rejections[0]
+    if len(rejections) == 1:
+        error = {"code": first.code, "message": first.message, "field": first.field, "hint": first.hint}
+    else:
+        error = {
+            "code": first.code if all(r.code == first.code for r in rejections) else "all_rejected",
+            "message": f"None of the {len(rejections):,} events was accepted. The first: {first.message}",
+            "hint": "`rejected` says for each event, by its index, what is wrong.",
+        }
+    return 400, _encode(answer | {name: text for name, text in error.items() if text is not None})

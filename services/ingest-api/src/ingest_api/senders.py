@@ -1,0 +1,40 @@
+"""Who may send events: a project's write key or secret key, never a cookie."""
+
+from typing import Final
+
+from starlette.types import Scope
+
+from access.cache import Access
+from access.credentials import credential
+from access.keys import kind_of
+from access.model import Principal
+from lifecycle.errors import Problem
+
+_HINT: Final = (
+    "Send a write key: Authorization: Bearer ffw_…, HTTP Basic with the key as user name, or ?key=ffw_…"
+)
+
+
+async def find_sender(access: Access, scope: Scope) -> Principal:
+    """The request's project and key; raises Problem (401, 403) and AccessUnavailable."""
+    text = credential(scope["headers"], scope["query_string"])
+    if text is None:
+        raise _unauthenticated("Sending events needs a key, and the request carries none.")
+    if kind_of(text) is None:
+        if await access.by_token(text) is not None:
+            raise Problem(403, "token_cannot_send", "A stream token may only read.", hint=_HINT)
+        raise _unauthenticated("This is not a key of Footfall's.")
+    principal = await access.by_key(text)
+    if principal is None:
+        raise _unauthenticated("This key is unknown or was revoked.")
+    return principal
+
+
+def _unauthenticated(message: str) -> Problem:
+    return Problem(
+        401,
+        "unauthenticated",
+        message,
+        hint=_HINT,
+        headers={"www-authenticate": 'Bearer realm="footfall"'},
+    )

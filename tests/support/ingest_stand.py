@@ -1,0 +1,102 @@
+"""ingest-api on a memory log, with one project whose keys are known."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import msgspec
+from starlette.types import ASGIApp
+
+from access.cache import Access
+from access.keys import new_key
+from access.model import Principal, Project, ProjectSettings
+from access_in_memory import access_for
+from eventlog.memory import MemoryLog
+from eventlog.port import Record, TopicPart
+from eventmodel import Event, ProjectId, RejectedRecord, topics, wire
+from ingest_api.app import create_app
+from ingest_api.settings import IngestSettings
+from lifecycle.clock import SystemClock
+from lifecycle.limits import Limits
+from lifecycle.server import Server, listening
+from telemetry.metrics import Metrics
+
+PROJECT = ProjectId("pabcdefgh234")
+OTHER_PROJECT = ProjectId("pzzzzzzzzzzz")
+
+
+@dataclass
+class IngestStand:
+    """The app, and what it was given."""
+
+    app: ASGIApp
+    log: MemoryLog
+    access: Access
+    metrics: Metrics
+    write_key: str
+    secret_key: str
+    other_write_key: str
+    authorization: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.authorization = {"authorization": f"Bearer {self.write_key}"}
+
+    async def records(self, topic: str) -> list[Record]:
+        """All records of the topic, in order within each partition."""
+        async with self.log.reader() as reader:
+            partitions = (await self.log.topic(topic)).partitions
+            reader.assign({TopicPart(topic, part): 0 for part in range(partitions)})
+            found: list[Record] = []
+            while fetched := await reader.fetch(10_000, 0):
+                found += fetched
+            return found
+
+    async def events(self) -> list[Event]:
+        """All events in the log."""
+        return [wire.decode(record.value) for record in await self.records(topics.EVENTS)]
+
+    async def rejected(self) -> list[RejectedRecord]:
+        """All that was kept of rejected events."""
+        records = await self.records(topics.REJECTED)
+        return [msgspec.json.decode(record.value, type=RejectedRecord) for record in records]
+
+    def count(self, name: str, **labels: str) -> float:
+        """The value of a metric, 0 when nobody has touched it."""
+        value = self.metrics.registry.get_sample_value(name, {"service": "ingest-api", **labels})
+        return value or 0.0
+
+
+async def open_stand(log: MemoryLog | None = None, **settings: object) -> IngestStand:
+    """The app with these settings; nothing of it needs closing."""
+    clock, metrics = SystemClock(), Metrics("ingest-api")
+    write_key, secret_key, other_write_key = new_key("write"), new_key("secret"), new_key("write")
+    access = await access_for(
+        [Project(project, project, ProjectSettings()) for project in (PROJECT, OTHER_PROJECT)],
+        [
+            (write_key, Principal(PROJECT, "write", "kaaaaaaaaaaa")),
+            (secret_key, Principal(PROJECT, "secret", "kbbbbbbbbbbb")),
+            (other_write_key, Principal(OTHER_PROJECT, "write", "kccccccccccc")),
+        ],
+        clock,
+    )
+    memory = log or MemoryLog(partitions=4)
+    given = {"database_url": "postgresql://unused", "log": "postgres", **settings}
+    app = create_app(
+        IngestSettings.model_validate(given), log=memory, access=access, clock=clock, metrics=metrics
+    )
+    return IngestStand(app, memory, access, metrics, write_key, secret_key, other_write_key)
+
+
+@asynccontextmanager
+async def serving(stand: IngestStand) -> AsyncIterator[str]:
+    """The address of the stand behind a real socket and the product's own server."""
+    server = Server(stand.app, stand.metrics, Limits())
+    with listening("127.0.0.1", 0) as sockets:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(server.serve(sockets))
+            await server.accepting.wait()
+            try:
+                yield f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
+            finally:
+                server.stop(1)
