@@ -7,6 +7,7 @@ from typing import Final
 
 import asyncpg
 from fastapi import FastAPI
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from access.cache import Access
@@ -147,8 +148,15 @@ def _app(
 def _beside(stream: Stream, app: FastAPI) -> ASGIApp:
     """The stream beside the app, not inside it: each layer of a framework costs every open connection memory."""
 
+    named = Route("/v1/stream", stream)
+
     async def route(scope: Scope, receive: Receive, send: Send) -> None:
-        await (stream if scope["path"] == "/v1/stream" else app)(scope, receive, send)
+        if scope["path"] == named.path:
+            # Metrics name a request by its route, which is the framework's to set.
+            scope["route"] = named
+            await stream(scope, receive, send)
+        else:
+            await app(scope, receive, send)
 
     return route
 
