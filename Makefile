@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 PORT ?= 8087
 DATA ?= .footfall
 
-.PHONY: help setup run check format lint imports types unit test bench lock clean
+.PHONY: help setup run check format lint imports types unit isolated test bench lock clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,9 @@ types: setup
 
 unit: setup
 	@$(BIN)/pytest -q -m "not postgres and not kafka and not e2e and not browser"
+
+isolated: setup ## Import each member's modules with only what it declares installed
+	@$(BIN)/python tests/support/isolated_members.py
 
 test: setup ## Everything, on real Kafka and real PostgreSQL
 	@$(BIN)/pytest -q

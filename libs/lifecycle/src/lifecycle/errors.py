@@ -89,10 +89,10 @@ def install_errors(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _answer_problem)
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
-    app.add_middleware(_Boundary)
+    app.add_middleware(ErrorBoundary)
 
 
-class _Boundary:
+class ErrorBoundary:
     """Answers what no handler knows; an answer that already began is cut off, lest it be taken for whole."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -21,6 +21,7 @@ from telemetry.logs import get_logger
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # Left for closing connections when `drain` took the whole time.
 _LEAST_CLOSE_S = 0.5
+_CANCEL_AGAIN_S = 0.5
 _log = get_logger(__name__)
 
 
@@ -133,13 +134,27 @@ def _signals() -> Generator[_Asked, None, None]:
 
 
 async def _endless(name: str, task: Task) -> None:
+    work = asyncio.ensure_future(task())
     try:
-        await task()
+        await asyncio.wait({work})
+        work.result()
+    except asyncio.CancelledError:
+        await _cancel(name, work)
+        raise
     except Exception as error:
         _log.exception("a task died, and the process with it", task=name)
         raise TaskDied(name, f"{type(error).__name__}: {error}") from error
     _log.error("a task returned, and the process ends with it", task=name)
     raise TaskDied(name, "it returned")
+
+
+async def _cancel(name: str, work: "asyncio.Future[None]") -> None:
+    """Cancel until it ends: an error in somebody's clean-up can take the place of the cancellation."""
+    while not work.done():
+        work.cancel()
+        await asyncio.wait({work}, timeout=_CANCEL_AGAIN_S)
+    if not work.cancelled() and work.exception() is not None:
+        _log.warning("a task failed while it was stopped", task=name, reason=str(work.exception()))
 
 
 def _loop_lag(service: Service) -> Task:

@@ -16,7 +16,9 @@ request_id: ContextVar[str | None] = ContextVar("footfall_request_id", default=N
 
 _encode = msgspec.json.Encoder(enc_hook=repr, order=None).encode
 # Libraries that report at INFO what concerns nobody who operates Footfall.
-_QUIET = ("aiokafka", "asyncio", "httpx", "httpcore", "uvicorn", "uvicorn.error", "uvicorn.access")
+_QUIET = ("asyncio", "httpx", "httpcore", "uvicorn", "uvicorn.error", "uvicorn.access")
+# What it reports as errors, many times a second while a broker is away, eventlog's Kafka adapter says once.
+_SILENT = ("aiokafka",)
 
 
 def configure(service: str, *, level: str = "info", form: Literal["json", "console"] = "json") -> None:
@@ -81,11 +83,11 @@ def _redirect(level: str, form: Literal["json", "console"], service: str) -> Non
     root.handlers = [handler]
     root.setLevel(level)
     quiet = max(root.level, logging.WARNING)
-    for name in _QUIET:
+    for name in (*_QUIET, *_SILENT):
         logger = logging.getLogger(name)
         logger.handlers = []
         logger.propagate = True
-        logger.setLevel(quiet)
+        logger.setLevel(logging.CRITICAL if name in _SILENT else quiet)
 
 
 def _name_request(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -6,6 +6,7 @@ the database.
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 import asyncpg
@@ -48,15 +49,13 @@ class Announcer:
             try:
                 async with self._pool.acquire() as connection:
                     # A lost announcement costs one poll interval, a flush of the log on each costs throughput.
+                    # The pool resets the setting when it gets the connection back.
                     await connection.execute("set synchronous_commit = off")
-                    try:
-                        while True:
-                            await self._pending.wait()
-                            self._pending.clear()
-                            await connection.execute(f"notify {_CHANNEL}")
-                            await asyncio.sleep(_ANNOUNCE_EVERY_S)
-                    finally:
-                        await connection.execute("reset synchronous_commit")
+                    while True:
+                        await self._pending.wait()
+                        self._pending.clear()
+                        await connection.execute(f"notify {_CHANNEL}")
+                        await asyncio.sleep(_ANNOUNCE_EVERY_S)
             except DATABASE_AWAY as error:
                 _log.warning("announcer_waits", reason=str(error))
                 await asyncio.sleep(1.0)
@@ -131,5 +130,6 @@ class Gate:
                     self._changed.notify_all()
         finally:
             connection.remove_termination_listener(hear)
-            if not connection.is_closed():
+            # An error of a dying connection must not take the place of a cancellation.
+            with suppress(*DATABASE_AWAY):
                 await connection.remove_listener(_CHANNEL, hear)

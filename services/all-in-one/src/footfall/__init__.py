@@ -1,0 +1,1 @@
+"""The footfall command: the four services on an embedded database."""
