@@ -147,7 +147,7 @@ async def running(*consumers: Consumer[Any]) -> AsyncIterator[list[asyncio.Task[
 
 async def until(condition: Callable[[], Awaitable[bool]], within_s: float = 20) -> None:
     async with asyncio.timeout(within_s):
-        while not await condition():  # noqa: ASYNC110 (the condition lies in the database)
+        while not await condition():
             await asyncio.sleep(0.01)
 
 

@@ -186,7 +186,17 @@ async def test_days_add_up_by_action_in_the_projects_zone(gateway: Gateway) -> N
 
 @pytest.mark.parametrize(
     "path",
-    ["/v1/pulse", "/v1/pulse/days", "/v1/activity", "/v1/activity/e1", "/v1/accounts", "/v1/accounts/acme", "/v1/users", "/v1/users/ada", "/v1/stream"],
+    [
+        "/v1/pulse",
+        "/v1/pulse/days",
+        "/v1/activity",
+        "/v1/activity/e1",
+        "/v1/accounts",
+        "/v1/accounts/acme",
+        "/v1/users",
+        "/v1/users/ada",
+        "/v1/stream",
+    ],
 )
 async def test_nobody_reads_another_projects_data(gateway: Gateway, path: str) -> None:
     await gateway.post(gateway.event(1))

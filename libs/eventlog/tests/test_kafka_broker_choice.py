@@ -9,7 +9,7 @@ from kafka_broker import running_broker
 def test_without_any_kafka_the_error_names_the_three_ways(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FOOTFALL_KAFKA", raising=False)
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
-    monkeypatch.setattr(kafka_broker.shutil, "which", lambda _: None)
+    monkeypatch.setattr("shutil.which", lambda _: None)
     with pytest.raises(RuntimeError, match=r"FOOTFALL_KAFKA.*container engine.*Java 17"), running_broker():
         pytest.fail("found one")
 

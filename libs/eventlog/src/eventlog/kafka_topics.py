@@ -82,6 +82,16 @@ async def create_topics(
     )
 
 
+async def possible_replication(bootstrap: str) -> int:
+    """How many copies this cluster can keep, `REPLICATION` at most; raises LogUnavailable."""
+    client = _client(bootstrap)  # Bound to a name: its requests end with it.
+    try:
+        cluster = await asyncio.wrap_future(client.describe_cluster(request_timeout=_TIMEOUT_S))
+    except KafkaException as error:
+        raise LogUnavailable(f"Kafka does not answer at {bootstrap}: {error.args[0].str()}.") from error
+    return min(REPLICATION, len(cluster.nodes))
+
+
 async def make_topics(bootstrap: str, wanted: Sequence[NewTopic]) -> Sequence[str]:
     """Create what is missing of `wanted` and return the names created once they can be written and read."""
     client = _client(bootstrap)  # Bound to a name: its requests end with it.

@@ -24,7 +24,7 @@ _SILENT = ("aiokafka",)
 def configure(service: str, *, level: str = "info", form: Literal["json", "console"] = "json") -> None:
     """Send this process's logs to stderr as lines with time, level, service, logger, event and request_id.
 
-    The standard library's loggers (uvicorn, aiokafka) come out in the same form; calling it again replaces
+    The standard library's loggers (uvicorn, asyncio) come out in the same form; calling it again replaces
     the configuration. `level` is a name as in the standard library, in any case.
     """
     _redirect(level.upper(), form, service)

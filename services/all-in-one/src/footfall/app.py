@@ -55,6 +55,21 @@ async def make_topics(place: LogPlace, partitions: int | None = None, replicatio
         await eventlog.postgres.create_topics(place.address, topics.ALL, partitions or EMBEDDED_PARTITIONS)
 
 
+async def make_possible_topics(place: LogPlace) -> int:
+    """Create the topics that are missing, on Kafka in as many copies as it has brokers; the number of copies.
+
+    For a start that should not fail on a small cluster. Raises LogUnavailable.
+    """
+    if place.kind == "postgres":
+        await make_topics(place)
+        return 1
+    from eventlog import kafka_topics
+
+    replication = await kafka_topics.possible_replication(place.address)
+    await make_topics(place, replication=replication)
+    return replication
+
+
 async def report_topics(place: LogPlace) -> list[TopicReport]:
     """All topics of the suite; raises LogUnavailable."""
     if place.kind == "kafka":

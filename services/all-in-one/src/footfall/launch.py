@@ -14,10 +14,7 @@ from typing import Final, Literal, NamedTuple
 import httpx
 
 from eventlog.errors import LogUnavailable
-from footfall.app import (
-    make_topics,
-    open_suite,
-)
+from footfall.app import make_possible_topics, open_suite
 from footfall.embedded import open_postgres
 from footfall.installation import Installation, Running
 from footfall.main_project import MainProject, ensure_main_project
@@ -27,10 +24,13 @@ from lifecycle.failures import SettingsError, StartError
 from lifecycle.process import run
 from lifecycle.server import listening
 from telemetry import logs
+from telemetry.logs import get_logger
 
 _STOPPING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _REACHED_AT: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not listened on
 _REQUEST_S: Final = 30.0
+_WANTED_COPIES: Final = 3
+_log = get_logger(__name__)
 
 
 class Launch(NamedTuple):
@@ -67,8 +67,7 @@ async def launch(
     logs.configure("footfall", level=settings.shared.log_level, form=settings.shared.log_form)
     installation = Installation(options.directory)
     with _ending_early(), installation.hold():
-        with listening(options.host, port):
-            """A taken port is told before seconds are spent on the database."""
+        _require_free(options.host, port)
         async with open_postgres(installation.directory) as postgres:
             settings = settings.with_database(postgres.url)
             await prepare_database(postgres.url)
@@ -90,18 +89,28 @@ async def launch(
                     host=options.host,
                     port=port,
                     drain_s=settings.shared.drain_s,
+                    limits=settings.shared.limits,
                     on_ready=answering.set,
                 )
 
 
+def _require_free(host: str, port: int) -> None:
+    """A taken port is told before seconds are spent on the database; raises StartError."""
+    with listening(host, port) as sockets:
+        assert sockets
+
+
 async def _make_topics(place: LogPlace) -> None:
     try:
-        await make_topics(place)
+        copies = await make_possible_topics(place)
     except LogUnavailable as error:
-        raise StartError(
-            f"{error} Check --kafka; on a single broker run first: footfall topics --create --replication 1 "
-            f"--kafka {place.address}"
-        ) from error
+        raise StartError(f"{error} Check --kafka.") from error
+    if place.kind == "kafka" and copies < _WANTED_COPIES:
+        _log.warning(
+            "Kafka keeps fewer copies than Footfall's promise needs: an accepted event can be lost with a disk",
+            copies=copies,
+            wanted=_WANTED_COPIES,
+        )
 
 
 def settings_of(options: Launch, port: int, admin_token: str, environ: Mapping[str, str]) -> SuiteSettings:
