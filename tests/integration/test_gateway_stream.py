@@ -179,11 +179,13 @@ async def test_resume_after_a_restart_comes_from_the_log(migrated_url: str) -> N
             await client.ids(50)
         await first.settled()
         project = first.project
-    async with running_gateway(migrated_url, log, serve=True, project=project) as second:
-        async with stream(second, cursor=cursor) as client:
-            seen = await client.ids(50)
-            await second.post(second.event(99))
-            assert await client.ids(1) == ["e99"]
+    async with (
+        running_gateway(migrated_url, log, serve=True, project=project) as second,
+        stream(second, cursor=cursor) as client,
+    ):
+        seen = await client.ids(50)
+        await second.post(second.event(99))
+        assert await client.ids(1) == ["e99"]
     assert sorted(seen) == sorted(f"e{n}" for n in range(50))
 
 
@@ -206,17 +208,19 @@ async def test_a_hole_that_cannot_be_filled_is_announced(migrated_url: str) -> N
         project = first.project
     for part, head in enumerate(await log.heads(topics.EVENTS)):
         log.truncate(topics.EVENTS, part, head)
-    async with running_gateway(migrated_url, log, serve=True, project=project) as second:
-        async with stream(second, cursor=cursor, account="acme") as client:
-            gap = await client.next("gap")
-            assert gap.data["reason"] == "retention"
-            assert gap.data["approx_count"] == 50
-            assert gap.data["from"] == cursor
-            filled = await second.client.get(gap.data["fill_url"])
-            assert len(filled.json()["items"]) == 50
-            await client.to_cursor()
-            await second.post(second.event(99))
-            assert await client.ids(1) == ["e99"]
+    async with (
+        running_gateway(migrated_url, log, serve=True, project=project) as second,
+        stream(second, cursor=cursor, account="acme") as client,
+    ):
+        gap = await client.next("gap")
+        assert gap.data["reason"] == "retention"
+        assert gap.data["approx_count"] == 50
+        assert gap.data["from"] == cursor
+        filled = await second.client.get(gap.data["fill_url"])
+        assert len(filled.json()["items"]) == 50
+        await client.to_cursor()
+        await second.post(second.event(99))
+        assert await client.ids(1) == ["e99"]
 
 
 async def test_a_cursor_of_another_log_is_a_gap_and_nonsense_is_refused(gateway: Gateway) -> None:
