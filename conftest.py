@@ -8,7 +8,6 @@ from kafka_broker import Broker, running_broker
 from kafka_harness import kafka_harness
 from log_harness import LOG_OWNER, LogHarness, memory_harness, postgres_harness
 from postgres_server import PostgresServer, running_server
-from telemetry import logs
 
 _SERVERS = {
     "postgres_server": pytest.mark.postgres,
@@ -22,11 +21,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for fixture, mark in _SERVERS.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(mark)
-
-
-def pytest_configure() -> None:
-    """Log as the product does: structlog's own default draws every frame's variables, half a second each."""
-    logs.configure("tests", level="warning")
 
 
 @pytest.fixture(scope="session")
