@@ -51,7 +51,7 @@ test: setup ## Everything, on real Kafka and real PostgreSQL
 	@$(BIN)/pytest -q
 
 bench: setup ## Print the cost of admission, append, projection and fan-out
-	@PYTHONPATH=tests/support $(BIN)/python -m tests.bench
+	@PYTHONPATH=tests/support $(BIN)/python tests/bench
 
 lock: setup ## Resolve the dependencies again and write requirements.lock
 	@$(BIN)/uv lock -q --upgrade && $(BIN)/uv export -q --all-packages --no-emit-workspace --no-header -o requirements.lock

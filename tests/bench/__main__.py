@@ -10,7 +10,11 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import append, fanout, ingest, kafka, projection
+import append
+import fanout
+import ingest
+import kafka
+import projection
 
 _BENCHES: Mapping[str, Callable[[], Awaitable[list[dict[str, Any]]]]] = {
     "admission": ingest.run,
@@ -31,10 +35,11 @@ def main() -> None:
         console.print(f"{name}: measuring, load average {os.getloadavg()[0]:.1f} …", style="dim")
         rows = uvloop.run(_measured(_BENCHES[name]))
         table = Table(title=name, title_justify="left")
-        for column in dict.fromkeys(key for row in rows for key in row):
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        for column in columns:
             table.add_column(column, justify="left" if column == "what" else "right")
         for row in rows:
-            table.add_row(*(str(row.get(column.header, "")) for column in table.columns))
+            table.add_row(*(str(row.get(column, "")) for column in columns))
         console.print(table)
 
 

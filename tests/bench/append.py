@@ -1,6 +1,6 @@
 """What appending to the PostgreSQL log costs, with readers that follow: latencies and CPU per event.
 
-Run with `make bench`, or alone: PYTHONPATH=tests/support python -m tests.bench.append [seconds]
+Run with `make bench`, or alone: PYTHONPATH=tests/support python tests/bench/append.py [seconds]
 """
 
 import asyncio

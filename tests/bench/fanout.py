@@ -36,7 +36,7 @@ _PROJECT = ProjectId("pbench")
 async def run(clients: int = CLIENTS, seconds: float = SECONDS) -> list[dict[str, Any]]:
     """Three phases of one server: nobody listens; one filter; as many filters as clients."""
     server = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.bench.fanout", "--serve"),
+        *(sys.executable, __file__, "--serve"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )

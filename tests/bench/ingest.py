@@ -1,6 +1,6 @@
-"""What admission costs, alone and behind HTTP with a log that forgets: CPU per event, latencies.
+"""What admission costs, alone, behind HTTP with a log that forgets, and through Kafka: CPU per event, latencies.
 
-Run with `make bench`, or alone: PYTHONPATH=tests/support python -m tests.bench.ingest [seconds]
+Run with `make bench`, or alone: PYTHONPATH=tests/support python tests/bench/ingest.py [seconds]
 """
 
 import asyncio
@@ -15,14 +15,16 @@ import psutil
 import uvloop
 
 from admission import admit
+from eventlog.kafka import open_log
+from eventlog.kafka_topics import create_topics
 from eventlog.memory import MemoryLog
-from eventlog.port import Message, Stored
+from eventlog.port import LogWriter, Message, Stored
 from eventmodel import ProjectId
 from ingest_stand import open_stand, serving
+from kafka_broker import running_broker
 from telemetry import logs
 
 SECONDS = 5.0
-CONNECTIONS = 16
 EVENT: dict[str, Any] = {
     "user": "ada@acme.example",
     "action": "opened report",
@@ -44,8 +46,16 @@ BODIES = {
 async def run(seconds: float = SECONDS) -> list[dict[str, Any]]:
     """Rows of admission alone, then of requests: CPU microseconds of the server process per event."""
     rows = [_admission(name, body, count, seconds / 5) for name, (body, count) in BODIES.items()]
+    rows += await _served("a log that forgets", "", seconds)
+    with running_broker() as broker:
+        await create_topics(broker.bootstrap, replication=1)
+        rows += await _served("Kafka", broker.bootstrap, seconds)
+    return rows
+
+
+async def _served(log: str, bootstrap: str, seconds: float) -> list[dict[str, Any]]:
     server = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.bench.ingest", "--serve"),
+        *(sys.executable, __file__, "--serve", bootstrap),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -54,12 +64,17 @@ async def run(seconds: float = SECONDS) -> list[dict[str, Any]]:
     try:
         address = json.loads(await server.stdout.readline())
         process = psutil.Process(server.pid)
-        for name in ("one", "100 in an array"):
-            rows.append(await _requests(name, address, process, seconds))
+        rows = []
+        for name, connections in (("one", 64), ("100 in an array", 16)):
+            await _requests(name, address, process, 1.0, connections)
+            row = await _requests(name, address, process, seconds, connections)
+            rows.append(
+                {**row, "what": f"{row['what']}, {log}", "resident_mb": process.memory_info().rss >> 20}
+            )
+        return rows
     finally:
         server.stdin.close()
         await server.wait()
-    return rows
 
 
 def _admission(name: str, body: bytes, count: int, seconds: float) -> dict[str, Any]:
@@ -75,7 +90,7 @@ def _admission(name: str, body: bytes, count: int, seconds: float) -> dict[str, 
 
 
 async def _requests(
-    name: str, address: dict[str, Any], process: psutil.Process, seconds: float
+    name: str, address: dict[str, Any], process: psutil.Process, seconds: float, connections: int
 ) -> dict[str, Any]:
     body, count = BODIES[name]
     head = (
@@ -86,7 +101,7 @@ async def _requests(
     latencies_s: list[float] = []
     before, began = _cpu_s(process), time.monotonic()
     async with asyncio.TaskGroup() as group:
-        for _ in range(CONNECTIONS):
+        for _ in range(connections):
             group.create_task(_send(address["port"], request, began + seconds, latencies_s))
     took_s, cpu_s = time.monotonic() - began, _cpu_s(process) - before
     latencies_s.sort()
@@ -125,9 +140,17 @@ class _ForgetfulLog(MemoryLog):
         return [Stored(topic, 0, 0)] * len(messages)
 
 
-async def _serve() -> None:
+async def _serve(bootstrap: str) -> None:
     logs.configure("ingest-api", level="warning")
-    stand = await open_stand(_ForgetfulLog(), project_events_per_s=10_000_000)
+    if not bootstrap:
+        await _answer(_ForgetfulLog())
+        return
+    async with open_log(bootstrap) as log:
+        await _answer(log)
+
+
+async def _answer(log: LogWriter) -> None:
+    stand = await open_stand(writer=log, project_events_per_s=10_000_000)
     async with serving(stand) as url:
         sys.stdout.write(json.dumps({"port": int(url.rpartition(":")[2]), "key": stand.write_key}) + "\n")
         sys.stdout.flush()
@@ -136,7 +159,7 @@ async def _serve() -> None:
 
 if __name__ == "__main__":
     if "--serve" in sys.argv:
-        uvloop.run(_serve())
+        uvloop.run(_serve(sys.argv[-1]))
     else:
         for row in asyncio.run(run(float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS)):
             sys.stdout.write(json.dumps(row) + "\n")

@@ -1,6 +1,6 @@
 """What the Kafka log costs: appending in batches and alone, reading; CPU of this process and of the broker per event.
 
-Run with `make bench`, or alone: PYTHONPATH=tests/support python -m tests.bench.kafka [seconds]
+Run with `make bench`, or alone: PYTHONPATH=tests/support python tests/bench/kafka.py [seconds]
 """
 
 import asyncio

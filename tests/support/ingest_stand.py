@@ -13,7 +13,7 @@ from access.keys import new_key
 from access.model import Principal, Project, ProjectSettings
 from access_in_memory import access_for
 from eventlog.memory import MemoryLog
-from eventlog.port import Record, TopicPart
+from eventlog.port import LogWriter, Record, TopicPart
 from eventmodel import Event, ProjectId, RejectedRecord, topics, wire
 from ingest_api.app import create_app
 from ingest_api.settings import IngestSettings
@@ -67,8 +67,10 @@ class IngestStand:
         return value or 0.0
 
 
-async def open_stand(log: MemoryLog | None = None, **settings: object) -> IngestStand:
-    """The app with these settings; nothing of it needs closing."""
+async def open_stand(
+    log: MemoryLog | None = None, *, writer: LogWriter | None = None, **settings: object
+) -> IngestStand:
+    """The app with these settings, appending to `writer` when given, else to `log`; nothing needs closing."""
     clock, metrics = SystemClock(), Metrics("ingest-api")
     write_key, secret_key, other_write_key = new_key("write"), new_key("secret"), new_key("write")
     access = await access_for(
@@ -83,7 +85,11 @@ async def open_stand(log: MemoryLog | None = None, **settings: object) -> Ingest
     memory = log or MemoryLog(partitions=4)
     given = {"database_url": "postgresql://unused", "log": "postgres", **settings}
     app = create_app(
-        IngestSettings.model_validate(given), log=memory, access=access, clock=clock, metrics=metrics
+        IngestSettings.model_validate(given),
+        log=writer or memory,
+        access=access,
+        clock=clock,
+        metrics=metrics,
     )
     return IngestStand(app, memory, access, metrics, write_key, secret_key, other_write_key)
 
