@@ -15,6 +15,7 @@ import fanout
 import ingest
 import kafka
 import projection
+from lifecycle.process import collect_rarely
 
 _BENCHES: Mapping[str, Callable[[], Awaitable[list[dict[str, Any]]]]] = {
     "admission": ingest.run,
@@ -27,6 +28,7 @@ _BENCHES: Mapping[str, Callable[[], Awaitable[list[dict[str, Any]]]]] = {
 
 def main() -> None:
     """Run those named on the command line, or all."""
+    collect_rarely()
     chosen = sys.argv[1:] or list(_BENCHES)
     console = Console(width=max(200, Console().width))
     for name in chosen:

@@ -22,6 +22,7 @@ from eventlog.port import LogWriter, Message, Stored
 from eventmodel import ProjectId
 from ingest_stand import open_stand, serving
 from kafka_broker import running_broker
+from lifecycle.process import collect_rarely
 from telemetry import logs
 
 SECONDS = 5.0
@@ -159,6 +160,7 @@ async def _answer(log: LogWriter) -> None:
 
 if __name__ == "__main__":
     if "--serve" in sys.argv:
+        collect_rarely()
         uvloop.run(_serve(sys.argv[-1]))
     else:
         for row in asyncio.run(run(float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS)):

@@ -46,7 +46,7 @@ class TokenIssuer:
         if not 1 <= expires_in_s <= MAX_TOKEN_S:
             raise InvalidValue("expires_in_s", f"expires_in_s is 1 to {MAX_TOKEN_S:,} seconds.")
         for field, value in (("account", account), ("user", user)):
-            if value is not None and ("\0" in value or not 1 <= len(value) <= MAX_RESTRICTION_CHARS):
+            if value is not None and not _is_id(value):
                 raise InvalidValue(
                     field, f"{field} is 1 to {MAX_RESTRICTION_CHARS} characters, none of them NUL."
                 )
@@ -85,3 +85,10 @@ class TokenIssuer:
             new_secret().encode(),
             self._clock.now(),
         )
+
+
+def _is_id(text: str) -> bool:
+    """Whether an account or a user can have this id: no database stores NUL or half a surrogate pair."""
+    return 1 <= len(text) <= MAX_RESTRICTION_CHARS and not any(
+        letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in text
+    )

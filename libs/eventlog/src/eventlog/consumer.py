@@ -244,7 +244,7 @@ class Consumer(Generic[Tx]):
 
     async def _commit(self, records: Sequence[Record]) -> Batch:
         epochs = {record.part: self._epochs[record.part] for record in records}
-        candidates, repeats, identities = _first_of_each(records)
+        candidates, repeats, identities = first_of_each(records)
         async with self._store.transaction(epochs) as tx:
             known = await self._store.remember(tx, identities)
             fresh = [record for index, record in enumerate(candidates) if index not in known]
@@ -328,8 +328,11 @@ class Consumer(Generic[Tx]):
         return self._store.transaction(epochs)
 
 
-def _first_of_each(records: Sequence[Record]) -> tuple[list[Record], list[Record], list[Identity]]:
-    """Split a batch into the first record of each identity (with the identities) and the repeats after it."""
+def first_of_each(records: Sequence[Record]) -> tuple[list[Record], list[Record], list[Identity]]:
+    """Split a batch into the first record of each identity (with the identities) and the repeats after it.
+
+    Raises MalformedRecord.
+    """
     first: list[Record] = []
     repeats: list[Record] = []
     identities: list[Identity] = []

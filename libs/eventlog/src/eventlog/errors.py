@@ -7,7 +7,8 @@ LogError
 ├── UnknownTopic       the operator creates it
 ├── Truncated          the position is gone: announce a gap, or start again from the start
 ├── BeyondHead         the position was never written here: refuse to run
-└── LogMismatch        the positions belong to another life of the topic: refuse to run
+├── LogMismatch        the positions belong to another life of the topic: refuse to run
+└── PartitionsChanged  the topic has another number of partitions than what was made from it: refuse to repair
 """
 
 
@@ -79,6 +80,20 @@ class LogMismatch(LogError):
         super().__init__(
             f"{topic}: positions belong to log {expected}, but the topic is log {found}. The topic was made "
             "anew or its partition count changed; run footfall verify to rebuild from history."
+        )
+        self.topic = topic
+        self.expected = expected
+        self.found = found
+
+
+class PartitionsChanged(LogError):
+    """The topic has `found` partitions; positions are stored for `expected`."""
+
+    def __init__(self, topic: str, expected: int, found: int) -> None:
+        super().__init__(
+            f"{topic} has {found} partitions, but what was made from it has {expected}: with another number, a "
+            f"user's events would go to another part than before. Delete the topic and make it anew with "
+            f"footfall topics --create --partitions {expected}, then repair again."
         )
         self.topic = topic
         self.expected = expected

@@ -219,7 +219,8 @@ class _Batch:
         offsets = {group: count(base) for group, base in zip(self._groups, bases, strict=True)}
         for call, start, stop in self._slices:
             for number in call.parts[start:stop]:
-                call.stored.append(Stored(call.topic, number, next(offsets[call.topic_id, number])))
+                place = (call.topic, number, next(offsets[call.topic_id, number]))
+                call.stored.append(tuple.__new__(Stored, place))
             if stop == len(call.messages) and not call.done.done():
                 call.done.set_result(None)
 

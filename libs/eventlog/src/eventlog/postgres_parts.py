@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import asyncpg
 
@@ -104,18 +104,8 @@ class PostgresParts:
             yield connection
 
     async def remember(self, tx: "Connection", identities: Sequence[Identity]) -> set[int]:
-        days = [identity.recorded_at.date() for identity in identities]
-        await self._make_days(set(days) - self._days)
-        rows = await tx.fetch(
-            _FIND_DUPLICATES,
-            self._group_id,
-            [identity.part for identity in identities],
-            [identity.hash for identity in identities],
-            days,
-            [identity.imported for identity in identities],
-            REMEMBER_D,
-        )
-        return {row["index"] - 1 for row in rows}
+        await self._make_days({identity.recorded_at.date() for identity in identities} - self._days)
+        return await remember_in(tx, "runtime", self._group_id, identities)
 
     async def advance(self, tx: "Connection", positions: Positions, clocks: Mapping[int, datetime]) -> None:
         await tx.execute(
@@ -170,6 +160,22 @@ class PostgresParts:
                         f" for values from ('{day}') to ('{day + timedelta(days=1)}')"
                     )
                 self._days.add(day)
+
+
+async def remember_in(
+    tx: "Connection", schema: Literal["runtime", "pg_temp"], group_id: int, identities: Sequence[Identity]
+) -> set[int]:
+    """As PartStore.remember, in the tables `seen` and `seen_import` of `schema`."""
+    rows = await tx.fetch(
+        _FIND_DUPLICATES.replace("runtime.", f"{schema}."),
+        group_id,
+        [identity.part for identity in identities],
+        [identity.hash for identity in identities],
+        [identity.recorded_at.date() for identity in identities],
+        [identity.imported for identity in identities],
+        REMEMBER_D,
+    )
+    return {row["index"] - 1 for row in rows}
 
 
 async def open_parts(pool: asyncpg.Pool, group: str) -> PostgresParts:

@@ -56,6 +56,8 @@ def problem_response(problem: Problem) -> Response:
     optional = {"field": problem.field, "hint": problem.hint, "docs": problem.docs}
     content = {"code": problem.code, "message": problem.message}
     content.update({name: value for name, value in optional.items() if value is not None})
+    # A text of the caller's may hold half a surrogate pair, which no UTF-8 does.
+    content = {name: text.encode(errors="replace").decode() for name, text in content.items()}
     return Response(_encode(content), problem.status, problem.headers, "application/json")
 
 
