@@ -299,7 +299,7 @@ async def test_live_records_come_before_a_backlog_of_imports(stage: Stage) -> No
         await log.append(topics.EVENTS, [message("now")])
         handler.hold.set()
         written = await until_written(stage, 2001)
-    assert written.index("now") < 500
+    assert written.index("now") <= 500
 
 
 async def test_positions_of_another_life_of_the_topic_refuse_to_run(stage: Stage) -> None:

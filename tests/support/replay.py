@@ -91,7 +91,11 @@ async def differences(events: Sequence[Mapping[str, Any]], client: httpx.AsyncCl
         by_day.update({(row["day"], row["action"]): row["count"] for row in page["items"]})
         start = until + timedelta(days=1)
     if by_day != wanted.by_day:
-        found.append(f"by day and action: {by_day - wanted.by_day} more, {wanted.by_day - by_day} fewer")
+        more, fewer = by_day - wanted.by_day, wanted.by_day - by_day
+        found.append(
+            f"by day and action: {more.total()} more such as {more.most_common(3)},"
+            f" {fewer.total()} fewer such as {fewer.most_common(3)}"
+        )
     for account, actions in wanted.accounts.items():
         body = await get(f"/v1/accounts/{quote(account, safe='')}")
         told = Counter({row["action"]: row["count"] for row in body["breakdown"]})

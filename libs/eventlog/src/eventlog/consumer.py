@@ -30,13 +30,15 @@ FencedTransaction: TypeAlias = Callable[[Collection[int]], AbstractAsyncContextM
 """`fenced(parts)`: a transaction in which these parts are locked and still ours; raises Fenced."""
 
 _BATCH = 1000
-_BACKFILL_BATCH = 250
+_BACKFILL_BATCH = 500
+_BACKFILL_BATCH_BESIDE_LIVE = 50
 _IDLE_S = 0.2
 _FEW = 100
 _PACE_S = 0.02
 """The least time between two transactions of few records: one costs about the same for one as for twenty."""
 
 _TEND_EVERY_S = 1.0
+_FLOWING_S = 1.0
 _POISON_IN_A_ROW = 100
 _KEPT_BODY_BYTES = 256 * 1024
 
@@ -111,6 +113,8 @@ class Consumer(Generic[Tx]):
         self._halted: dict[int, str] = {}
         self._poison_in_a_row: Counter[int] = Counter()
         self._backlog = False
+        self._backfill_at = 0.0
+        self._live_at = float("-inf")
         self._tended_at = 0.0
         self._topics: list[Topic] = []
         self._applied = metrics.counter(catalog.CONSUMER_RECORDS, group, "applied")
@@ -160,23 +164,44 @@ class Consumer(Generic[Tx]):
             await asyncio.sleep(_IDLE_S)
             return
         try:
-            records = await live.fetch(_BATCH, 0 if self._backlog else _IDLE_S)
-            if not records and self._backfill:
-                records = await backfill.fetch(_BACKFILL_BATCH, 0)
-                self._backlog = bool(records)
+            await self._turn(live, backfill)
         except Truncated as error:
             await self._skip_hole(error)
             self._assign(live, backfill)
-            return
-        if records:
-            began = asyncio.get_running_loop().time()
-            mine = [record for record in records if record.part in self._epochs]
-            await self._apply(mine)
-            if len(mine) < len(records) or any(record.part not in self._epochs for record in mine):
-                self._assign(live, backfill)
-            if len(records) < _FEW:
-                await asyncio.sleep(began + _PACE_S - asyncio.get_running_loop().time())
         await self._tend()
+
+    async def _turn(self, live: Reader, backfill: Reader) -> None:
+        """One batch of live records; where that was all there is, one of the backfill when its time has come."""
+        loop = asyncio.get_running_loop()
+        wait_s = max(0.0, self._backfill_at - loop.time()) if self._backlog else _IDLE_S
+        records = await live.fetch(_BATCH, wait_s)
+        began = loop.time()
+        await self._apply_mine(records, live, backfill)
+        if records:
+            self._live_at = began
+        if len(records) < _FEW and self._backfill and loop.time() >= self._backfill_at:
+            await self._turn_back(live, backfill)
+        if 0 < len(records) < _FEW:
+            await asyncio.sleep(began + _PACE_S - loop.time())
+
+    async def _turn_back(self, live: Reader, backfill: Reader) -> None:
+        """One batch of the backfill. Beside live records it is small, and rests twice as long as it worked."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        beside_live = began - self._live_at < _FLOWING_S
+        records = await backfill.fetch(_BACKFILL_BATCH_BESIDE_LIVE if beside_live else _BACKFILL_BATCH, 0)
+        await self._apply_mine(records, live, backfill)
+        self._backlog = bool(records)
+        worked_s = loop.time() - began
+        rest_s = 2 * worked_s if beside_live else 0.0
+        self._backfill_at = loop.time() + (rest_s if records else _IDLE_S)
+
+    async def _apply_mine(self, records: Sequence[Record], live: Reader, backfill: Reader) -> None:
+        mine = [record for record in records if record.part in self._epochs]
+        if mine:
+            await self._apply(mine)
+        if len(mine) < len(records) or any(record.part not in self._epochs for record in mine):
+            self._assign(live, backfill)
 
     async def _settle(self, member: Member, live: Reader, backfill: Reader) -> None:
         """Take what is newly assigned, outside any listener, and give up what is not."""

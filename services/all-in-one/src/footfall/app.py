@@ -103,7 +103,7 @@ async def open_suite(settings: SuiteSettings, tasks: Mapping[str, Task]) -> Asyn
     metrics = Metrics("footfall", registry)
     url = settings.database_url
     async with AsyncExitStack() as stack:
-        log = await stack.enter_async_context(_open_log(settings.log_place))
+        log = await stack.enter_async_context(open_log(settings.log_place))
 
         async def pool(name: str, max_size: int) -> "asyncpg.Pool[asyncpg.Record]":
             return await stack.enter_async_context(open_pool(url, max_size=max_size, application=name))
@@ -175,7 +175,8 @@ def _combined(services: Sequence[Service], tasks: Mapping[str, Task], metrics: M
 
 
 @asynccontextmanager
-async def _open_log(place: LogPlace) -> AsyncIterator[EventLog]:
+async def open_log(place: LogPlace) -> AsyncIterator[EventLog]:
+    """The log in that place; raises LogUnavailable."""
     if place.kind == "kafka":
         from eventlog import kafka
 

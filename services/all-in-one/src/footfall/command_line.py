@@ -183,6 +183,30 @@ def migrate(data: Data = None, as_json: Json = False) -> None:
     finish(migrate_database(data, os.environ, as_json=as_json))
 
 
+@app.command()
+def verify(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Put right what differs; without it nothing is changed.")
+    ] = False,
+    project: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this project, by its id or name.")
+    ] = None,
+    kafka: Kafka = "",
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Count everything again, from the log or from history, and compare; exit code 1 when something differs.
+
+    \b
+    footfall verify
+    footfall verify --repair
+    """
+    from footfall import verification
+
+    work = verification.verify(kafka, data, os.environ, project=project, repair=repair, as_json=as_json)
+    finish(work)
+
+
 @project_commands.command("create")
 def create_project(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What people call it; not yet taken.")],

@@ -18,7 +18,7 @@ class ImporterSettings(Settings):
         10 * 1024**3, ge=1024, description="The largest file an import takes, in bytes as uploaded."
     )
     import_max_events_per_s: int = Field(
-        5_000,
+        3_000,
         ge=1,
         description="How many events a second one importer appends, so that live traffic goes first.",
     )

@@ -25,10 +25,10 @@ from telemetry import catalog
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
-_TICK_S = 0.05
-_BUSY_TICK_S = 0.1
-_BUSY = 200
-"""Writes in one flush from which on flushes are rarer: a write costs the same for one record as for twenty."""
+_LEAST_TICK_S = 0.02
+_MOST_TICK_S = 0.1
+_TICK_PER_WRITE_S = 0.0005
+"""A write costs the same for one record as for twenty: the more there were in a flush, the longer the next waits."""
 
 _FETCH = 1000
 _RING_BYTES = 32 * 1024 * 1024
@@ -319,7 +319,7 @@ class Channel:
                         handed += 1
             async with self._moved:
                 self._moved.notify_all()
-            await asyncio.sleep(_TICK_S if handed < _BUSY else _BUSY_TICK_S)
+            await asyncio.sleep(min(_MOST_TICK_S, max(_LEAST_TICK_S, handed * _TICK_PER_WRITE_S)))
 
     def _missed(self, subscriber: Subscriber) -> bytes | None:
         """What a subscriber that was busy sending has not been given; a gap when memory has let go of it."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
 _CHANNEL = "gateway_projected"
-_ANNOUNCE_EVERY_S = 0.02
+_ANNOUNCE_EVERY_S = 0.005
 _POLL_S = 0.2
 
 DATABASE_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
@@ -34,7 +34,7 @@ class Projected(NamedTuple):
 
 
 class Announcer:
-    """Tells all gateways that the projector committed, at most every 20 ms; `run` needs an owner."""
+    """Tells all gateways that the projector committed, at most every 5 ms; `run` needs an owner."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # The driver writes the very first instant as -infinity, which is no time.
 _EARLIEST = datetime.min.replace(microsecond=1, tzinfo=UTC)
-HISTORY = (
+HISTORY_COLUMNS = (
     *("part", "project", "occurred_at", "subject", "account"),
     *("kind", "action", "origin", "id", "event"),
 )
@@ -146,7 +146,7 @@ class Tally:
 
 
 def history_row(record: Record, project: ProjectId, subject: str, event: Projected) -> tuple[Any, ...]:
-    """The record's row of history, in the order of HISTORY."""
+    """The record's row of history, in the order of HISTORY_COLUMNS."""
     at = max(event.occurred_at, _EARLIEST)
     account = event.account or ""
     return (
@@ -180,7 +180,9 @@ async def write(tx: "Connection", tally: Tally, schema: Literal["gateway", "pg_t
         return statement if schema == "gateway" else statement.replace("gateway.", f"{schema}.")
 
     if tally.history:
-        await tx.copy_records_to_table("history", schema_name=schema, columns=HISTORY, records=tally.history)
+        await tx.copy_records_to_table(
+            "history", schema_name=schema, columns=HISTORY_COLUMNS, records=tally.history
+        )
     await tx.execute(
         within(_PROJECT),
         *columns_of(((*key, n) for key, n in sorted(tally.quarters.items())), 6),
