@@ -7,20 +7,21 @@ import asyncio
 import random
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-import psutil
 import uvloop
 
 from eventlog.errors import LogBusy
 from eventlog.port import Message, TopicPart
 from eventlog.postgres import PostgresLog, create_topics, open_log
 from eventmodel import topics
+from lifecycle.process import collect_rarely
 from log_harness import LOG_OWNER
+from measurement import Row, own_resident_mb, postgres_cpu_s, quantile_ms, show
 from postgres_server import PostgresServer, running_server
 
 PARTITIONS = 8
@@ -42,7 +43,7 @@ class Measured:
 Load: TypeAlias = Callable[[PostgresLog, Measured, float], Awaitable[None]]
 
 
-async def run(seconds: float = SECONDS) -> list[dict[str, Any]]:
+async def run(seconds: float = SECONDS) -> list[Row]:
     """One row per load: its name, rate, latencies in ms and CPU microseconds per event, client and server."""
     with running_server() as server:
         return [
@@ -56,30 +57,27 @@ async def run(seconds: float = SECONDS) -> list[dict[str, Any]]:
         ]
 
 
-async def _measure(
-    server: PostgresServer, name: str, seconds: float, load: Load, readers: int
-) -> dict[str, Any]:
+async def _measure(server: PostgresServer, name: str, seconds: float, load: Load, readers: int) -> Row:
     measured = Measured()
     async with _following(server, measured, readers) as log:
         await load(log, Measured(), 1.0)
         measured.read.clear()
-        client, backend, began = time.process_time(), _server_cpu_s(server), time.monotonic()
+        client, backend, began = time.process_time(), postgres_cpu_s(server), time.monotonic()
         await load(log, measured, seconds)
         took = time.monotonic() - began
-        client, backend = time.process_time() - client, _server_cpu_s(server) - backend
-    row: dict[str, Any] = {
-        "load": name,
-        "events_per_s": round(measured.events / took),
-        "refused": measured.refused,
-        "append_p50_ms": _quantile_ms(measured.appended, 0.5),
-        "append_p99_ms": _quantile_ms(measured.appended, 0.99),
-    }
-    if readers:
-        row["reader_p50_ms"] = _quantile_ms(measured.read, 0.5)
-        row["reader_p99_ms"] = _quantile_ms(measured.read, 0.99)
-    row["client_us_per_event"] = round(client / measured.events * 1e6, 1)
-    row["server_us_per_event"] = round(backend / measured.events * 1e6, 1)
-    return row
+        client, backend = time.process_time() - client, postgres_cpu_s(server) - backend
+    read_p50, read_p99 = quantile_ms(measured.read, 0.5), quantile_ms(measured.read, 0.99)
+    return Row(
+        what=f"PostgreSQL log, {name}",
+        per_s=round(measured.events / took),
+        cpu_us=round(client / measured.events * 1e6, 1),
+        server_cpu_us=round(backend / measured.events * 1e6, 1),
+        p50_ms=quantile_ms(measured.appended, 0.5),
+        p99_ms=quantile_ms(measured.appended, 0.99),
+        resident_mb=own_resident_mb(),
+        remark=(f"{readers} readers: p50 {read_p50} ms, p99 {read_p99} ms" if readers else "no reader")
+        + (f"; {measured.refused} refused" if measured.refused else ""),
+    )
 
 
 @asynccontextmanager
@@ -137,20 +135,6 @@ async def _closed(log: PostgresLog, measured: Measured, seconds: float, callers:
             tasks.create_task(call())
 
 
-def _server_cpu_s(server: PostgresServer) -> float:
-    """CPU seconds of the postmaster and every process it has or had."""
-    pid = int((server.directory / "data" / "postmaster.pid").read_text().split()[0])
-    postmaster = psutil.Process(pid)
-    own = postmaster.cpu_times()
-    alive = [child.cpu_times() for child in postmaster.children(recursive=True)]
-    return own.children_user + own.children_system + sum(times.user + times.system for times in (own, *alive))
-
-
-def _quantile_ms(latencies_s: Sequence[float], quantile: float) -> float:
-    ordered = sorted(latencies_s)
-    return round(ordered[min(len(ordered) - 1, int(len(ordered) * quantile))] * 1000, 1)
-
-
 if __name__ == "__main__":
-    for measured_row in uvloop.run(run(float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS)):
-        print(measured_row)
+    collect_rarely()
+    show(uvloop.run(run(float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS)))

@@ -21,6 +21,7 @@ from eventlog.port import Message
 from eventmodel import Event, ProjectId, new_event_id, topics
 from eventmodel.wire import encode, event_key
 from lifecycle.process import collect_rarely
+from measurement import Row, quantile_ms, show
 from stream_gateway.channel import Channel
 from stream_gateway.gate import Gate, Projected
 from stream_gateway.principals import Readers
@@ -34,7 +35,7 @@ SECONDS = 20.0
 _PROJECT = ProjectId("pbench")
 
 
-async def run(clients: int = CLIENTS, seconds: float = SECONDS) -> list[dict[str, Any]]:
+async def run(clients: int = CLIENTS, seconds: float = SECONDS) -> list[Row]:
     """Three phases of one server: nobody listens; one filter; as many filters as clients."""
     server = await asyncio.create_subprocess_exec(
         *(sys.executable, __file__, "--serve"),
@@ -70,17 +71,17 @@ async def run(clients: int = CLIENTS, seconds: float = SECONDS) -> list[dict[str
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            latencies.sort()
             rows.append(
-                {
-                    "what": f"fan-out, {RATE}/s to {clients} clients, {what}",
-                    "deliveries/s": round(deliveries / seconds),
-                    "CPU µs/delivery": round((busy_s - idle_s) / max(1, deliveries) * 1e6, 2),
-                    "KB/connection at rest": round((connected - resident) / clients / 1024, 1),
-                    "KB/connection flowing": round((flowing - resident - grown) / clients / 1024, 1),
-                    "p50 ms": round(latencies[len(latencies) // 2] * 1000, 1) if latencies else None,
-                    "p99 ms": round(latencies[int(len(latencies) * 0.99)] * 1000, 1) if latencies else None,
-                }
+                Row(
+                    what=f"fan-out, {RATE}/s to {clients} clients, {what}",
+                    per_s=round(deliveries / seconds),
+                    cpu_us=round((busy_s - idle_s) / max(1, deliveries) * 1e6, 2),
+                    p50_ms=quantile_ms(latencies, 0.5),
+                    p99_ms=quantile_ms(latencies, 0.99),
+                    resident_mb=round(flowing / 2**20, 1),
+                    remark=f"per delivery; {(connected - resident) / clients / 1024:.1f} KB a connection at rest, "
+                    f"{(flowing - resident - grown) / clients / 1024:.1f} flowing",
+                )
             )
         return rows
     finally:
@@ -236,5 +237,4 @@ if __name__ == "__main__":
         collect_rarely()
         uvloop.run(serve())
     else:
-        for row in uvloop.run(run(seconds=arguments.seconds)):
-            print(row)
+        show(uvloop.run(run(seconds=arguments.seconds)))

@@ -23,6 +23,7 @@ from eventmodel import ProjectId
 from ingest_stand import open_stand, serving
 from kafka_broker import running_broker
 from lifecycle.process import collect_rarely
+from measurement import Row, quantile_ms, show
 from telemetry import logs
 
 SECONDS = 5.0
@@ -44,7 +45,7 @@ BODIES = {
 }
 
 
-async def run(seconds: float = SECONDS) -> list[dict[str, Any]]:
+async def run(seconds: float = SECONDS) -> list[Row]:
     """Rows of admission alone, then of requests: CPU microseconds of the server process per event."""
     rows = [_admission(name, body, count, seconds / 5) for name, (body, count) in BODIES.items()]
     rows += await _served("a log that forgets", "", seconds)
@@ -54,7 +55,7 @@ async def run(seconds: float = SECONDS) -> list[dict[str, Any]]:
     return rows
 
 
-async def _served(log: str, bootstrap: str, seconds: float) -> list[dict[str, Any]]:
+async def _served(log: str, bootstrap: str, seconds: float) -> list[Row]:
     server = await asyncio.create_subprocess_exec(
         *(sys.executable, __file__, "--serve", bootstrap),
         stdin=asyncio.subprocess.PIPE,
@@ -67,18 +68,15 @@ async def _served(log: str, bootstrap: str, seconds: float) -> list[dict[str, An
         process = psutil.Process(server.pid)
         rows = []
         for name, connections in (("one", 64), ("100 in an array", 16)):
-            await _requests(name, address, process, 1.0, connections)
-            row = await _requests(name, address, process, seconds, connections)
-            rows.append(
-                {**row, "what": f"{row['what']}, {log}", "resident_mb": process.memory_info().rss >> 20}
-            )
+            await _requests(f"{name}, {log}", address, process, 1.0, connections)
+            rows.append(await _requests(f"{name}, {log}", address, process, seconds, connections))
         return rows
     finally:
         server.stdin.close()
         await server.wait()
 
 
-def _admission(name: str, body: bytes, count: int, seconds: float) -> dict[str, Any]:
+def _admission(name: str, body: bytes, count: int, seconds: float) -> Row:
     project, now = ProjectId("pabcdefgh234"), datetime(2026, 11, 22, 9, 31, tzinfo=UTC)
     fewest_s = float("inf")
     deadline = time.monotonic() + seconds
@@ -87,13 +85,19 @@ def _admission(name: str, body: bytes, count: int, seconds: float) -> dict[str, 
         admitted = admit(body, project=project, received_at=now)
         fewest_s = min(fewest_s, time.process_time() - began_s)
         assert len(admitted.messages) == count
-    return {"what": f"admission, {name}", "cpu_us_per_event": round(fewest_s / count * 1e6, 1)}
+    cpu_us = round(fewest_s / count * 1e6, 1)
+    return Row(
+        what=f"admission, {name}",
+        per_s=round(1e6 / cpu_us),
+        cpu_us=cpu_us,
+        remark="one core, the fastest run",
+    )
 
 
 async def _requests(
     name: str, address: dict[str, Any], process: psutil.Process, seconds: float, connections: int
-) -> dict[str, Any]:
-    body, count = BODIES[name]
+) -> Row:
+    body, count = BODIES[name.rpartition(", ")[0]]
     head = (
         f"POST /v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {address['key']}\r\n"
         f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
@@ -105,17 +109,16 @@ async def _requests(
         for _ in range(connections):
             group.create_task(_send(address["port"], request, began + seconds, latencies_s))
     took_s, cpu_s = time.monotonic() - began, _cpu_s(process) - before
-    latencies_s.sort()
-    requests = len(latencies_s)
-    return {
-        "what": f"POST /v1/events, {name}",
-        "requests_per_s": round(requests / took_s),
-        "events_per_s": round(requests * count / took_s),
-        "p50_ms": round(latencies_s[requests // 2] * 1e3, 2),
-        "p99_ms": round(latencies_s[requests * 99 // 100] * 1e3, 2),
-        "cpu_us_per_request": round(cpu_s / requests * 1e6, 1),
-        "cpu_us_per_event": round(cpu_s / requests / count * 1e6, 1),
-    }
+    events = len(latencies_s) * count
+    return Row(
+        what=f"POST /v1/events, {name}",
+        per_s=round(events / took_s),
+        cpu_us=round(cpu_s / events * 1e6, 1),
+        p50_ms=quantile_ms(latencies_s, 0.5),
+        p99_ms=quantile_ms(latencies_s, 0.99),
+        resident_mb=round(process.memory_info().rss / 2**20, 1),
+        remark=f"{connections} connections, {len(latencies_s) / took_s:,.0f} requests/s",
+    )
 
 
 async def _send(port: int, request: bytes, deadline: float, latencies_s: list[float]) -> None:
@@ -163,5 +166,4 @@ if __name__ == "__main__":
         collect_rarely()
         uvloop.run(_serve(sys.argv[-1]))
     else:
-        for row in asyncio.run(run(float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS)):
-            sys.stdout.write(json.dumps(row) + "\n")
+        show(asyncio.run(run(float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS)))

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 import psutil
@@ -20,6 +19,8 @@ from eventlog.kafka_topics import create_topics
 from eventlog.port import Message, TopicPart
 from eventmodel import new_event_id, topics
 from kafka_broker import running_broker
+from lifecycle.process import collect_rarely
+from measurement import Row, own_resident_mb, quantile_ms, show
 
 PARTITIONS = 16
 SECONDS = 10.0
@@ -34,7 +35,7 @@ class Measured:
     events: int = 0
 
 
-async def run(seconds: float = SECONDS) -> list[dict[str, Any]]:
+async def run(seconds: float = SECONDS) -> list[Row]:
     """One row per load: its name, rate, latencies in ms and CPU microseconds per event, client and broker."""
     with running_broker() as broker:
         await create_topics(broker.bootstrap, PARTITIONS, 1)
@@ -50,22 +51,21 @@ async def run(seconds: float = SECONDS) -> list[dict[str, Any]]:
             return [*rows, await _measure_reading(log)]
 
 
-async def _measure_appends(
-    log: KafkaLog, name: str, seconds: float, callers: int, count: int
-) -> dict[str, Any]:
+async def _measure_appends(log: KafkaLog, name: str, seconds: float, callers: int, count: int) -> Row:
     values = _values(2_000)
     await _append_for(log, values, WARMING_S, callers, count)
     client, broker, began = time.process_time(), _broker_cpu_s(), time.monotonic()
     measured = await _append_for(log, values, seconds, callers, count)
     took = time.monotonic() - began
-    return {
-        "load": f"append, {name}",
-        "events_per_s": round(measured.events / took),
-        "append_p50_ms": _quantile_ms(measured.appended, 0.5),
-        "append_p99_ms": _quantile_ms(measured.appended, 0.99),
-        "client_us_per_event": round((time.process_time() - client) / measured.events * 1e6, 1),
-        "server_us_per_event": round((_broker_cpu_s() - broker) / measured.events * 1e6, 1),
-    }
+    return Row(
+        what=f"Kafka log, {name}",
+        per_s=round(measured.events / took),
+        cpu_us=round((time.process_time() - client) / measured.events * 1e6, 1),
+        server_cpu_us=round((_broker_cpu_s() - broker) / measured.events * 1e6, 1),
+        p50_ms=quantile_ms(measured.appended, 0.5),
+        p99_ms=quantile_ms(measured.appended, 0.99),
+        resident_mb=own_resident_mb(),
+    )
 
 
 async def _append_for(
@@ -95,7 +95,7 @@ async def _append_for(
     return measured
 
 
-async def _measure_reading(log: KafkaLog) -> dict[str, Any]:
+async def _measure_reading(log: KafkaLog) -> Row:
     """Everything written before, from its start, 500 records at most a fetch."""
     heads = await log.heads(topics.EVENTS)
     async with log.reader() as reader:
@@ -104,12 +104,13 @@ async def _measure_reading(log: KafkaLog) -> dict[str, Any]:
         while read < sum(heads):
             read += len(await reader.fetch(500, 1))
         took = time.monotonic() - began
-    return {
-        "load": "read, 500 a fetch",
-        "events_per_s": round(read / took),
-        "client_us_per_event": round((time.process_time() - client) / read * 1e6, 1),
-        "server_us_per_event": round((_broker_cpu_s() - broker) / read * 1e6, 1),
-    }
+    return Row(
+        what="Kafka log, read, 500 a fetch",
+        per_s=round(read / took),
+        cpu_us=round((time.process_time() - client) / read * 1e6, 1),
+        server_cpu_us=round((_broker_cpu_s() - broker) / read * 1e6, 1),
+        resident_mb=own_resident_mb(),
+    )
 
 
 def _values(count: int) -> list[bytes]:
@@ -139,11 +140,6 @@ def _broker_cpu_s() -> float:
     return sum(sum(child.cpu_times()[:2]) for child in children if child.name() == "java")
 
 
-def _quantile_ms(latencies_s: Sequence[float], quantile: float) -> float:
-    ordered = sorted(latencies_s)
-    return round(ordered[min(len(ordered) - 1, int(len(ordered) * quantile))] * 1000, 1)
-
-
 if __name__ == "__main__":
-    for measured_row in uvloop.run(run(*map(float, sys.argv[1:2]))):
-        print(measured_row)
+    collect_rarely()
+    show(uvloop.run(run(float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS)))

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
-import psutil
 import uvloop
 
 from access.cache import open_access
@@ -23,6 +22,8 @@ from eventmodel import Event, ProjectId, new_event_id, topics
 from eventmodel.wire import encode, event_key
 from lifecycle.clock import SystemClock
 from lifecycle.database import open_pool
+from lifecycle.process import collect_rarely
+from measurement import Row, own_resident_mb, postgres_cpu_s, show
 from postgres_server import PostgresServer, running_server
 from stream_gateway.gate import Announcer
 from stream_gateway.history import ensure_months
@@ -54,7 +55,7 @@ def events(project: ProjectId, count: int) -> Iterator[Event]:
         )
 
 
-async def run(count: int = 100_000, remembered: int = 5_000_000) -> list[dict[str, Any]]:
+async def run(count: int = 100_000, remembered: int = 5_000_000) -> list[Row]:
     """One row: `count` events through the consumer runtime and the projector, `remembered` ids known before."""
     logs.configure("bench", level="warning")
     with running_server() as server:
@@ -91,12 +92,14 @@ async def run(count: int = 100_000, remembered: int = 5_000_000) -> list[dict[st
                 await asyncio.gather(task, return_exceptions=True)
             wall_s, client_s, server_s = spent
     return [
-        {
-            "what": f"projection, {remembered / 1e6:g} M ids remembered",
-            "events/s": round(count / wall_s),
-            "client CPU µs/event": round(client_s / count * 1e6, 1),
-            "server CPU µs/event": round(server_s / count * 1e6, 1),
-        }
+        Row(
+            what=f"projection, {remembered / 1e6:g} M ids remembered",
+            per_s=round(count / wall_s),
+            cpu_us=round(client_s / count * 1e6, 1),
+            server_cpu_us=round(server_s / count * 1e6, 1),
+            resident_mb=own_resident_mb(),
+            remark="the log's records in the same memory",
+        )
     ]
 
 
@@ -121,19 +124,9 @@ async def _remember(pool: "asyncpg.Pool[asyncpg.Record]", store: Any, count: int
 def _measured(server: PostgresServer) -> Iterator[list[float]]:
     """Fills a list with wall seconds, this process's CPU seconds and the server's, backends included."""
     spent: list[float] = []
-    wall, client, before = time.perf_counter(), time.process_time(), _cpu(server)
+    wall, client, before = time.perf_counter(), time.process_time(), postgres_cpu_s(server)
     yield spent
-    spent += [time.perf_counter() - wall, time.process_time() - client, _cpu(server) - before]
-
-
-def _cpu(server: PostgresServer) -> float:
-    """CPU seconds of the postmaster, its living backends and those that ended."""
-    pid = int((server.directory / "data" / "postmaster.pid").read_text().split()[0])
-    postmaster = psutil.Process(pid)
-    own = postmaster.cpu_times()
-    alive = [child.cpu_times() for child in postmaster.children(recursive=True)]
-    ended = own.children_user + own.children_system
-    return own.user + own.system + ended + sum(times.user + times.system for times in alive)
+    spent += [time.perf_counter() - wall, time.process_time() - client, postgres_cpu_s(server) - before]
 
 
 if __name__ == "__main__":
@@ -141,5 +134,5 @@ if __name__ == "__main__":
     parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--remembered", type=int, default=5_000_000)
     arguments = parser.parse_args()
-    for row in uvloop.run(run(arguments.events, arguments.remembered)):
-        print(row)
+    collect_rarely()
+    show(uvloop.run(run(arguments.events, arguments.remembered)))

@@ -73,9 +73,11 @@ async def parse(lines: AsyncIterator[str]) -> AsyncIterator[Block]:
 
 
 @asynccontextmanager
-async def reading(base_url: str, key: str, cursor: str | None = None, **params: Any) -> AsyncIterator[Client]:
-    client = Client(cursor=cursor)
-    headers = {"authorization": f"Bearer {key}"} | ({"last-event-id": cursor} if cursor else {})
+async def reading(
+    base_url: str, key: str, last_id: str | None = None, **params: Any
+) -> AsyncIterator[Client]:
+    client = Client(cursor=last_id)
+    headers = {"authorization": f"Bearer {key}"} | ({"last-event-id": last_id} if last_id else {})
 
     async def read() -> None:
         async with (
@@ -303,6 +305,48 @@ async def test_another_project_sees_nothing(gateway: Gateway) -> None:
         await own.ids(1)
         await gateway.post(gateway.event(2, project=other.project))
         assert await foreign.ids(1) == ["e2"]
+
+
+async def test_a_quiet_stream_beats_visibly_and_moves_its_cursor_on(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stream_gateway.channel._HEARTBEAT_S", 0.5)
+    async with stream(gateway, user="nobody") as client:
+        first = await client.to_cursor()
+        await gateway.post(gateway.event(1))
+        beat = await client.next("hb")
+        while beat.id == first:
+            beat = await client.next("hb")
+        assert beat.id
+    async with stream(gateway, cursor=beat.id) as client:
+        await gateway.post(gateway.event(2))
+        assert await client.ids(1) == ["e2"]
+
+
+async def test_the_header_a_browser_keeps_fresh_wins_over_the_cursor_of_the_address(gateway: Gateway) -> None:
+    async with stream(gateway) as client:
+        old = await client.to_cursor()
+        await gateway.post(gateway.event(1))
+        await client.ids(1)
+        fresh = await client.to_cursor()
+        await gateway.post(gateway.event(2))
+        await client.ids(1)
+    async with reading(gateway.base_url, gateway.project.secret_key, fresh, cursor=old) as client:
+        assert await client.ids(1) == ["e2"]
+    async with httpx.AsyncClient(base_url=gateway.base_url) as http:
+        headers = {"authorization": f"Bearer {gateway.project.secret_key}"}
+        async with http.stream("GET", "/v1/stream", params={"cursor": old}, headers=headers) as answer:
+            seen = [block.data["id"] async for block in _first(parse(answer.aiter_lines()), 2)]
+        assert seen == ["e1", "e2"]
+
+
+async def _first(blocks: AsyncIterator[Block], count: int) -> AsyncIterator[Block]:
+    async for block in blocks:
+        if block.event == "activity":
+            yield block
+            count -= 1
+        if count == 0:
+            return
 
 
 async def test_old_events_are_shown_live_too(gateway: Gateway) -> None:
