@@ -137,8 +137,6 @@ async def _spent(
 class _OpenGate:
     """Everything in the log counts as projected: what is measured is the fan-out, not the projector."""
 
-    generation = 0
-
     def __init__(self, log: MemoryLog) -> None:
         self._log = log
         self._appended = asyncio.Event()
@@ -150,7 +148,10 @@ class _OpenGate:
         heads = await self._log.heads(topic)
         return {part: Projected(heads[part], frozenset()) for part, at in shown.items() if heads[part] > at}
 
-    async def wait(self, generation: int) -> None:
+    def generation(self, topic: str) -> int:
+        return 0
+
+    async def wait(self, topic: str, generation: int) -> None:
         await self._appended.wait()
         self._appended.clear()
 

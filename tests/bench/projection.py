@@ -82,6 +82,7 @@ async def run(count: int = 100_000, remembered: int = 5_000_000) -> list[Row]:
                 log=log,
                 store=store,
                 handler=Projector(pool, access, clock, Announcer(pool)),
+                clock=clock,
                 metrics=Metrics("bench"),
             )
             with _measured(server) as spent:

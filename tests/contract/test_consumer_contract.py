@@ -4,19 +4,22 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from eventlog.consumer import Batch, Consumer, FencedTransaction
+from eventlog.consumer import Batch, Clock, Consumer, FencedTransaction
 from eventlog.errors import BeyondHead, LogMismatch
 from eventlog.memory import MemoryLog
 from eventlog.parts import Fenced, MemoryParts, MemoryTx, PartStore
 from eventlog.port import Message, Record, TopicPart
 from eventlog.postgres_parts import open_parts
 from eventmodel import topics
+from fake_clock import FakeClock
+from lifecycle.clock import SystemClock
 from telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -43,11 +46,13 @@ class Stage(Protocol):
 
     async def write(self, tx: Any, records: Sequence[Record]) -> None: ...
     async def written(self) -> list[str]: ...
+    async def remembered(self) -> int: ...
 
 
 class MemoryStage:
     def __init__(self) -> None:
-        self.store: PartStore[Any] = MemoryParts()
+        self._parts = MemoryParts()
+        self.store: PartStore[Any] = self._parts
         self._written: list[str] = []
 
     async def write(self, tx: MemoryTx, records: Sequence[Record]) -> None:
@@ -56,6 +61,9 @@ class MemoryStage:
 
     async def written(self) -> list[str]:
         return list(self._written)
+
+    async def remembered(self) -> int:
+        return self._parts.remembered
 
 
 class PostgresStage:
@@ -68,6 +76,9 @@ class PostgresStage:
 
     async def written(self) -> list[str]:
         return [row["id"] for row in await self._pool.fetch("select id from applied order by n")]
+
+    async def remembered(self) -> int:
+        return int(await self._pool.fetchval("select count(*) from runtime.seen"))
 
 
 @pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -123,7 +134,7 @@ def message(event_id: str, user: str = "ada", origin: str = "live") -> Message:
     return Message(f"p1:u:{user}".encode(), json.dumps({"id": event_id, "origin": origin}).encode())
 
 
-def consumer(log: MemoryLog, stage: Stage, handler: Applier) -> Consumer[Any]:
+def consumer(log: MemoryLog, stage: Stage, handler: Applier, clock: Clock | None = None) -> Consumer[Any]:
     return Consumer(
         group="test",
         live=[topics.EVENTS],
@@ -131,6 +142,7 @@ def consumer(log: MemoryLog, stage: Stage, handler: Applier) -> Consumer[Any]:
         log=log,
         store=stage.store,
         handler=handler,
+        clock=clock or SystemClock(),
         metrics=Metrics("test"),
     )
 
@@ -346,3 +358,27 @@ async def test_records_lost_to_retention_do_not_stop_the_group(stage: Stage) -> 
     await log.append(topics.EVENTS, [message("y")])
     async with running(consumer(log, stage, Handler(stage))):
         assert await until_written(stage, 2) == ["x", "y"]
+
+
+async def test_ids_are_remembered_for_days_and_then_forgotten(stage: Stage) -> None:
+    """The clock of a part that has nothing more to read is the present: a quiet part keeps no day alive."""
+    clock = FakeClock(datetime.now(UTC) - timedelta(days=20))
+    log = MemoryLog(PARTS, clock=clock)
+    async with running(consumer(log, stage, Handler(stage), clock)):
+        await log.append(topics.EVENTS, [message("old")])
+        await until_written(stage, 1)
+        clock.advance(timedelta(days=6).total_seconds())
+        await log.append(topics.EVENTS, [message("old"), message("mid")])
+        await until_written(stage, 2)
+    assert await stage.written() == ["old", "mid"]
+    clock.advance(timedelta(days=14).total_seconds())
+    handler = Handler(stage)
+    async with running(consumer(log, stage, handler, clock)):
+
+        async def tended() -> bool:
+            return bool(handler.tended)
+
+        await until(tended)
+        await log.append(topics.EVENTS, [message("old")])
+        assert await until_written(stage, 3) == ["old", "mid", "old"]
+    assert await stage.remembered() == 1

@@ -15,6 +15,7 @@ from eventlog.port import Message
 from eventmodel import topics
 from kafka_broker import Broker
 from kafka_harness import create_topics
+from lifecycle.clock import SystemClock
 from telemetry.metrics import Metrics
 
 USERS = 40
@@ -138,6 +139,7 @@ class _Member:
                 log=log,
                 store=self._store,
                 handler=self._ledger,
+                clock=SystemClock(),
                 metrics=Metrics("test"),
             )
             running = tasks.create_task(consumer.run())

@@ -209,3 +209,16 @@ async def test_what_is_no_http_is_answered_400_in_the_contract(probe: ProbeProce
     assert said.startswith(b"HTTP/1.1 400 ")
     assert b'"code":"malformed_request"' in said
     assert "Invalid HTTP" not in probe.text
+
+
+async def test_the_last_answer_of_a_connection_is_read_before_an_unread_body_ends_it(
+    probe: ProbeProcess,
+) -> None:
+    async with _connection(probe) as (reader, writer):
+        writer.write(
+            b"POST /hello HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 3000000\r\n\r\n"
+            + bytes(3_000_000)
+        )
+        assert (await _answer(reader))[0] == b"HTTP/1.1 405 Method Not Allowed"
+        async with asyncio.timeout(PATIENCE_S):
+            assert await reader.read() == b""

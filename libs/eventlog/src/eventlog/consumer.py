@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
@@ -38,6 +38,7 @@ _PACE_S = 0.02
 """The least time between two transactions of few records: one costs about the same for one as for twenty."""
 
 _TEND_EVERY_S = 1.0
+_TIDY_EVERY_S = 600.0
 _FLOWING_S = 1.0
 _POISON_IN_A_ROW = 100
 _KEPT_BODY_BYTES = 256 * 1024
@@ -63,6 +64,12 @@ class Batch:
 
     records: Sequence[Record]
     duplicates: Sequence[Record]
+
+
+class Clock(Protocol):
+    """The wall clock, aware UTC."""
+
+    def now(self) -> datetime: ...
 
 
 class Handler(Protocol[TxIn]):
@@ -100,6 +107,7 @@ class Consumer(Generic[Tx]):
         log: EventLog,
         store: PartStore[Tx],
         handler: Handler[Tx],
+        clock: Clock,
         metrics: Metrics,
     ) -> None:
         self._group = group
@@ -108,6 +116,7 @@ class Consumer(Generic[Tx]):
         self._log = log
         self._store = store
         self._handler = handler
+        self._clock = clock
         self._epochs: dict[int, int] = {}
         self._positions: dict[TopicPart, int] = {}
         self._halted: dict[int, str] = {}
@@ -116,6 +125,7 @@ class Consumer(Generic[Tx]):
         self._backfill_at = 0.0
         self._live_at = float("-inf")
         self._tended_at = 0.0
+        self._tidied_at = float("-inf")
         self._topics: list[Topic] = []
         self._applied = metrics.counter(catalog.CONSUMER_RECORDS, group, "applied")
         self._duplicates = metrics.counter(catalog.CONSUMER_RECORDS, group, "duplicate")
@@ -285,7 +295,7 @@ class Consumer(Generic[Tx]):
             self._poison_in_a_row.pop(number, None)
         self._applied.inc(len(batch.records))
         self._duplicates.inc(len(batch.duplicates))
-        self._delay.set((datetime.now(UTC) - records[-1].recorded_at).total_seconds())
+        self._delay.set((self._clock.now() - records[-1].recorded_at).total_seconds())
         await self._handler.committed(batch)
 
     async def _set_aside(self, record: Record, error: Exception) -> None:
@@ -335,18 +345,32 @@ class Consumer(Generic[Tx]):
         if now - self._tended_at < _TEND_EVERY_S:
             return
         self._tended_at = now
-        for topic in self._topics:
-            heads = await self._log.heads(topic.name)
-            behind = (
-                head - self._positions[TopicPart(topic.name, number)]
-                for number, head in enumerate(heads)
-                if number in self._epochs
-            )
-            self._lag[topic.name].set(sum(behind))
         try:
+            behind = await self._measure_lag()
+            if now - self._tidied_at > _TIDY_EVERY_S:
+                await self._tidy({number for number in self._epochs if not behind[number]})
+                self._tidied_at = now
             await self._handler.tend(frozenset(self._epochs), self._fenced)
         except Fenced as error:
             self._drop(error.parts)
+
+    async def _measure_lag(self) -> Counter[int]:
+        """By part, the records that are not applied yet, of all topics."""
+        behind: Counter[int] = Counter()
+        for topic in self._topics:
+            heads = await self._log.heads(topic.name)
+            lag = {n: heads[n] - self._positions[TopicPart(topic.name, n)] for n in self._epochs}
+            self._lag[topic.name].set(sum(lag.values()))
+            behind.update(lag)
+        return behind
+
+    async def _tidy(self, idle: Collection[int]) -> None:
+        """Let the store forget old ids. The clock of a part that has applied everything is the present."""
+        now = self._clock.now()
+        if idle:
+            async with self._fenced(idle) as tx:
+                await self._store.advance(tx, {}, dict.fromkeys(idle, now))
+        await self._store.tidy(now)
 
     def _fenced(self, parts: Collection[int]) -> AbstractAsyncContextManager[Tx]:
         epochs = {number: self._epochs.get(number, -1) for number in parts}

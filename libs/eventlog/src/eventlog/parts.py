@@ -78,6 +78,13 @@ class PartStore(Protocol[Tx]):
         """Store the next positions, and by part the newest `recorded_at` applied."""
         ...
 
+    async def tidy(self, now: datetime) -> None:
+        """Forget the ids of live records that no part can need any more; raises StoreUnavailable.
+
+        A day is kept until every part of every group has applied records 7 days younger than it.
+        """
+        ...
+
 
 @dataclass
 class _Group:
@@ -109,6 +116,11 @@ class MemoryParts:
     def __init__(self) -> None:
         self._group = _Group()
         self.away = False
+
+    @property
+    def remembered(self) -> int:
+        """How many ids of live records are kept."""
+        return len(self._group.live)
 
     async def acquire(self, parts: Collection[int], topics: Sequence[Topic], starts: Positions) -> Ownership:
         self._answer()
@@ -165,6 +177,11 @@ class MemoryParts:
             group.clocks.update(clocks)
 
         tx.on_commit(store)
+
+    async def tidy(self, now: datetime) -> None:
+        self._answer()
+        keep_from = min([*self._group.clocks.values(), now]) - timedelta(days=REMEMBER_D + 1)
+        self._group.live = {entry: at for entry, at in self._group.live.items() if at >= keep_from}
 
     def _answer(self) -> None:
         if self.away:

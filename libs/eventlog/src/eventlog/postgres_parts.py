@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Connection = PoolConnectionProxy[asyncpg.Record]
 
 _DAYS_AHEAD = 2
+_KEEP_D = 31
 _FIND_DUPLICATES = (files("eventlog.runtime_schema") / "remember.sql").read_text()
 _AWAY = (
     asyncpg.PostgresConnectionError,
@@ -124,10 +125,7 @@ class PostgresParts:
         )
 
     async def tidy(self, now: datetime) -> None:
-        """Make the coming days' partitions of remembered ids and drop those no part can need any more.
-
-        A day is kept until every part of every group has applied records 7 days younger than it.
-        """
+        """Also makes the coming days' partitions. A group that is gone keeps no day longer than a month."""
         today = now.astimezone(UTC).date()
         async with _translated():
             await self._make_days({today + timedelta(days=ahead) for ahead in range(_DAYS_AHEAD + 1)})
@@ -135,7 +133,8 @@ class PostgresParts:
                 oldest = await connection.fetchval("select min(clock) from runtime.part")
                 if oldest is None:
                     return
-                keep_from = min(oldest.astimezone(UTC).date(), today) - timedelta(days=REMEMBER_D + 1)
+                applied = min(oldest.astimezone(UTC).date(), today) - timedelta(days=REMEMBER_D + 1)
+                keep_from = max(applied, today - timedelta(days=_KEEP_D))
                 names = await connection.fetch(
                     "select c.relname as name from pg_inherits i join pg_class c on c.oid = i.inhrelid"
                     " where i.inhparent = 'runtime.seen'::regclass"
@@ -155,11 +154,16 @@ class PostgresParts:
                 async with connection.transaction():
                     # Two groups may meet a new day at once, and `if not exists` alone is not safe against that.
                     await connection.execute("select pg_advisory_xact_lock(hashtext('runtime.seen'))")
+                    name = f"runtime.seen_{day:%Y%m%d}"
+                    if await connection.fetchval("select to_regclass($1) is not null", name):
+                        continue
+                    # Made beside and attached: `partition of` would wait for every other group's transaction.
+                    await connection.execute(f"create table {name} (like runtime.seen including all)")
                     await connection.execute(
-                        f"create table if not exists runtime.seen_{day:%Y%m%d} partition of runtime.seen"
+                        f"alter table runtime.seen attach partition {name}"
                         f" for values from ('{day}') to ('{day + timedelta(days=1)}')"
                     )
-                self._days.add(day)
+        self._days |= set(days)
 
 
 async def remember_in(

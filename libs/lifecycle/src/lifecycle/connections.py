@@ -48,6 +48,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._phase_bytes = 0
         self._chunk_bytes = 0
         self._headers_too_large = False
+        self._close_when_read = False
         self._deadline: asyncio.TimerHandle | None = None
         self._write_deadline: asyncio.TimerHandle | None = None
 
@@ -93,11 +94,22 @@ class GuardedProtocol(HttpToolsProtocol):
         self._disarm()
         self._enter(_Phase.BODY)
         super().on_headers_complete()
+        if not self.cycle.keep_alive:
+            self.cycle.transport = _LateClose(self)  # type: ignore[assignment]  # a cycle only writes and closes
 
     def on_message_complete(self) -> None:
         self._disarm()
         self._enter(_Phase.BETWEEN)
         super().on_message_complete()
+        if self._close_when_read:
+            self.transport.close()
+
+    def close_when_read(self) -> None:
+        """Close once the request's body has come; `linger_s` bounds the wait."""
+        if self._phase is _Phase.BODY and self.cycle.response_complete:
+            self._close_when_read = True
+        else:
+            self.transport.close()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -204,6 +216,26 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _count(self, reason: str) -> None:
         self._metrics.counter(CONNECTIONS_CLOSED, reason).inc()
+
+
+class _LateClose:
+    """The transport of a connection's last answer.
+
+    uvicorn closes right after it; where bytes of the body are still unread, the client would be told that
+    the connection was reset, and not what the answer says.
+    """
+
+    def __init__(self, protocol: GuardedProtocol) -> None:
+        self._protocol = protocol
+
+    def write(self, data: bytes) -> None:
+        self._protocol.transport.write(data)
+
+    def is_closing(self) -> bool:
+        return self._protocol.transport.is_closing()
+
+    def close(self) -> None:
+        self._protocol.close_when_read()
 
 
 _PHRASES = {400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large"}

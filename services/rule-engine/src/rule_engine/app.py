@@ -61,6 +61,7 @@ async def open_service(
         log=log,
         store=await open_parts(pool, GROUP),
         handler=Engine(book, relay, metrics, lambda project: _exists(access, project)),
+        clock=clock,
         metrics=metrics,
     )
 

@@ -90,6 +90,7 @@ async def open_service(
         log=log,
         store=await open_parts(pool, GROUP),
         handler=Projector(pool, access, clock, announcer, settings.history_months),
+        clock=clock,
         metrics=metrics,
     )
     readers = Readers(access)

@@ -246,10 +246,10 @@ class Channel:
         self._held: list[Record] = []
 
     async def _advance(self, reader: Reader) -> None:
-        generation = self._gate.generation
+        generation = self._gate.generation(self.topic.name)
         projected = await self._gate.projected(self.topic.name, dict(enumerate(self._vector)))
         if not projected:
-            await self._gate.wait(generation)
+            await self._gate.wait(self.topic.name, generation)
             return
         while any(self._read[part] < state.next for part, state in projected.items()):
             records = await reader.fetch(_FETCH, 1.0)

@@ -5,7 +5,8 @@ the database.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -39,9 +40,11 @@ class Announcer:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
         self._pending = asyncio.Event()
+        self._topics: set[str] = set()
 
-    def announce(self) -> None:
-        """Say so soon; never waits."""
+    def announce(self, topics: Collection[str]) -> None:
+        """Say soon that something of these topics was projected; never waits."""
+        self._topics |= set(topics)
         self._pending.set()
 
     async def run(self) -> None:
@@ -54,7 +57,9 @@ class Announcer:
                     while True:
                         await self._pending.wait()
                         self._pending.clear()
-                        await connection.execute(f"notify {_CHANNEL}")
+                        told = ",".join(sorted(self._topics))
+                        await connection.execute("select pg_notify($1, $2)", _CHANNEL, told)
+                        self._topics -= set(told.split(","))
                         await asyncio.sleep(_ANNOUNCE_EVERY_S)
             except DATABASE_AWAY as error:
                 _log.warning("announcer_waits", reason=str(error))
@@ -68,7 +73,7 @@ class Gate:
         self._pool = pool
         self._group = group
         self._changed = asyncio.Condition()
-        self._generation = 0
+        self._generations: Counter[str] = Counter()
 
     async def projected(self, topic: str, shown: Mapping[int, int]) -> Mapping[int, Projected]:
         """By part, how far `topic` is projected, with the unshown offsets from `shown[part]` on.
@@ -88,17 +93,16 @@ class Gate:
         )
         return {row["part"]: Projected(row["next"], frozenset(row["unshown"])) for row in rows}
 
-    @property
-    def generation(self) -> int:
-        """Rises with each announcement heard."""
-        return self._generation
+    def generation(self, topic: str) -> int:
+        """Rises with each announcement heard of the topic."""
+        return self._generations[topic]
 
-    async def wait(self, generation: int) -> None:
+    async def wait(self, topic: str, generation: int) -> None:
         """Return when an announcement newer than `generation` was heard, or after the poll interval."""
         async with self._changed:
             try:
                 async with asyncio.timeout(_POLL_S):
-                    await self._changed.wait_for(lambda: self._generation > generation)
+                    await self._changed.wait_for(lambda: self._generations[topic] > generation)
             except TimeoutError:
                 return
 
@@ -116,20 +120,23 @@ class Gate:
         """Return when the connection ends."""
         heard = asyncio.Event()
 
-        def hear(*_: object) -> None:
+        def hear(_connection: object, _pid: int, _channel: str, topics: object) -> None:
+            self._generations.update(str(topics).split(","))
             heard.set()
 
-        connection.add_termination_listener(hear)
+        def end(_: object) -> None:
+            heard.set()
+
+        connection.add_termination_listener(end)
         await connection.add_listener(_CHANNEL, hear)
         try:
             while not connection.is_closed():
                 await heard.wait()
                 heard.clear()
-                self._generation += 1
                 async with self._changed:
                     self._changed.notify_all()
         finally:
-            connection.remove_termination_listener(hear)
+            connection.remove_termination_listener(end)
             # An error of a dying connection must not take the place of a cancellation.
             with suppress(*DATABASE_AWAY):
                 await connection.remove_listener(_CHANNEL, hear)

@@ -32,17 +32,22 @@ async def ensure_months(
         }
         if not made:
             first = this_month - months_back
-            await connection.execute(
-                "create table gateway.history_old partition of gateway.history"
-                f" for values from (minvalue) to ('{_start(first)}')"
-            )
+            await _make(connection, "history_old", "minvalue", f"'{_start(first)}'")
             made = {first - 1}
         for month in range(max(made) + 1, this_month + _MONTHS_AHEAD + 1):
-            await connection.execute(
-                f"create table gateway.history_{month // 12:04d}_{month % 12 + 1:02d}"
-                " partition of gateway.history"
-                f" for values from ('{_start(month)}') to ('{_start(month + 1)}')"
-            )
+            name = f"history_{month // 12:04d}_{month % 12 + 1:02d}"
+            await _make(connection, name, f"'{_start(month)}'", f"'{_start(month + 1)}'")
+
+
+async def _make(connection: "PoolConnectionProxy[asyncpg.Record]", name: str, first: str, end: str) -> None:
+    """Made beside the table and then attached: `partition of` would wait for every reader, and block the next."""
+    await connection.execute(
+        f"create table gateway.{name}"
+        " (like gateway.history including defaults including constraints including indexes)"
+    )
+    await connection.execute(
+        f"alter table gateway.history attach partition gateway.{name} for values from ({first}) to ({end})"
+    )
 
 
 def _month(at: datetime) -> int:

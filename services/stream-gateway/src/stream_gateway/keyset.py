@@ -3,7 +3,7 @@
 import base64
 import binascii
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from lifecycle.errors import Problem
@@ -31,13 +31,11 @@ def parse_before(text: str) -> Before:
     except ValueError:
         at = None
     if at is not None:
-        if at.tzinfo is None:
-            raise _invalid("before")
-        return Before(at, -1)
+        return Before(_utc(at), -1)
     match _unpack(text, "before"):
         case [str(time), int(seq)] if 0 <= seq <= _LARGEST_SEQ:
             try:
-                return Before(datetime.fromisoformat(time), seq)
+                return Before(_utc(datetime.fromisoformat(time)), seq)
             except ValueError as error:
                 raise _invalid("before") from error
     raise _invalid("before")
@@ -51,9 +49,19 @@ def format_after(name: str) -> str:
 def parse_after(text: str) -> str:
     """The keyset of a text: what a page's `next` said; raises Problem."""
     match _unpack(text, "after"):
-        case [str(name)] if "\0" not in name:
+        case [str(name)] if "\0" not in name and not any("\ud800" <= letter <= "\udfff" for letter in name):
             return name
     raise _invalid("after")
+
+
+def _utc(at: datetime) -> datetime:
+    """The same moment in UTC; no zone, or a year that UTC has not, makes it no place to go on from."""
+    if at.tzinfo is None:
+        raise _invalid("before")
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as error:
+        raise _invalid("before") from error
 
 
 def _pack(values: list[str | int]) -> str:

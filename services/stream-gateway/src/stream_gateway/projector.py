@@ -16,7 +16,7 @@ from eventmodel import ProjectId, topics
 from eventmodel.wire import split_key
 from lifecycle.clock import Clock
 from stream_gateway.derivation import Derivation, rebuild
-from stream_gateway.gate import Announcer
+from stream_gateway.gate import DATABASE_AWAY, Announcer
 from stream_gateway.history import ensure_months
 from stream_gateway.tally import Tally, columns_of, decode_projected, write
 
@@ -70,7 +70,7 @@ class Projector:
     async def committed(self, batch: Batch) -> None:
         self._derivations.update(self._met)
         self._met.clear()
-        self._announcer.announce()
+        self._announcer.announce({record.topic for record in (*batch.records, *batch.duplicates)})
 
     def forget(self, parts: frozenset[int]) -> None:
         self._met.clear()
@@ -93,8 +93,11 @@ class Projector:
     async def _tidy(
         self, parts: frozenset[int], fenced: "FencedTransaction[Connection]", now: datetime
     ) -> None:
-        async with self._pool.acquire() as connection:
-            await ensure_months(connection, now, self._months_back)
+        try:
+            async with self._pool.acquire() as connection:
+                await ensure_months(connection, now, self._months_back)
+        except DATABASE_AWAY as error:
+            raise StoreUnavailable(f"The months of history could not be looked at: {error}") from error
         async with fenced(parts) as tx:
             await tx.execute(
                 "delete from gateway.active_now where part = any($1::smallint[]) and last_at < $2",

@@ -1,7 +1,7 @@
 """`/v1/pulse`: the whole service in a few numbers, and by day."""
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -59,7 +59,7 @@ def pulse_routes(
         project = _project(access, principal)
         today = Today.of(project, clock.now()).day
         last = _day(request, "to") or today
-        first = _day(request, "from") or last - timedelta(days=29)
+        first = _day(request, "from") or date.fromordinal(max(1, last.toordinal() - 29))
         if not 0 <= (last - first).days < _MAX_DAYS:
             raise Problem(
                 400,
