@@ -30,6 +30,10 @@ class Up:
     def url(self) -> str:
         return str(self.facts["url"])
 
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
     def client(self, key: str = "secret_key") -> httpx.Client:
         return httpx.Client(
             base_url=self.url,

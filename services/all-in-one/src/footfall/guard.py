@@ -39,6 +39,8 @@ _SETTINGS: Final = {
     "fsync": "on",
     "jit": "off",
     "log_checkpoints": "off",
+    # A failing row's values would stand in the details.
+    "log_error_verbosity": "terse",
     "log_timezone": "UTC",
     "max_connections": "100",
     "max_logical_replication_workers": "0",

@@ -42,4 +42,6 @@ def _show(console: Console, file: Path, lines: Sequence[str], errors: Sequence[R
             console.print(f"  {' ' * (error.column - 1)}{'^' * error.length}", style="red")
         if error.hint:
             console.print(f"  {error.hint}", style="dim")
-    console.print(f"{len(errors)} mistakes." if errors else f"{file} is right.")
+    console.print(
+        f"{len(errors)} mistake{'s' if len(errors) > 1 else ''}." if errors else f"{file} is right."
+    )

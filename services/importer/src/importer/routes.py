@@ -86,6 +86,10 @@ class ImportRoutes:
         async def runs(
             principal: caller, limit: Annotated[int, Query(ge=1, le=200)] = 50, before: text = None
         ) -> RunList:
+            if before is not None and "\0" in before:
+                raise Problem(
+                    400, "invalid_parameter", "before is `next` of the page before.", field="before"
+                )
             found = await self._runs.newest(principal.project, before, limit + 1)
             items = [run_answer(run, ()) for run in found[:limit]]
             return RunList(items=items, next=items[-1].run if len(found) > limit else None)
@@ -132,7 +136,7 @@ class ImportRoutes:
         return await admit_administrator(self._access, request)
 
     async def _run(self, principal: Principal, run: str) -> Run:
-        found = await self._runs.get(principal.project, run)
+        found = None if "\0" in run else await self._runs.get(principal.project, run)
         if found is None:
             raise Problem(404, "unknown_run", f"The project has no import {run[:64]!r}.")
         return found

@@ -1,11 +1,8 @@
 """`python -m ingest_api`: ingest-api alone, against a real database and log."""
 
-import argparse
-import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 from access.cache import open_access
 from eventlog import kafka, postgres
@@ -13,13 +10,9 @@ from eventlog.port import EventLog
 from ingest_api.app import NAME, open_service
 from ingest_api.settings import IngestSettings
 from lifecycle.clock import SystemClock
+from lifecycle.command import run_alone, run_command
 from lifecycle.database import open_pool
-from lifecycle.failures import SettingsError
 from lifecycle.migrations import Owner, await_schema
-from lifecycle.process import main as run_main
-from lifecycle.process import run
-from lifecycle.settings import load
-from telemetry import logs
 from telemetry.metrics import Metrics
 
 _OWNERS = (Owner("access", "access"),)
@@ -27,26 +20,9 @@ _OWNERS = (Owner("access", "access"),)
 
 def main() -> int:
     """Run until asked to stop; the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m ingest_api",
-        description="Takes events over HTTP and appends them to the log.",
-        epilog="Settings are environment variables; docs/settings.md lists them. Example: "
-        "FOOTFALL_DATABASE_URL=postgresql://… FOOTFALL_KAFKA=kafka:9092 python -m ingest_api",
+    return run_command(
+        "ingest_api", NAME, "Takes events over HTTP and appends them to the log.", IngestSettings, _serve
     )
-    parser.add_argument(
-        "--check", action="store_true", help="check the settings, say what is wrong, and exit"
-    )
-    arguments = parser.parse_args()
-    try:
-        settings = load(IngestSettings, os.environ)
-    except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    if arguments.check:
-        sys.stdout.write("The settings are right.\n")
-        return 0
-    logs.configure(NAME, level=settings.log_level, form=settings.log_form)
-    return run_main(_serve(settings))
 
 
 async def _serve(settings: IngestSettings) -> None:
@@ -59,13 +35,7 @@ async def _serve(settings: IngestSettings) -> None:
         async with pool.acquire() as connection:
             await await_schema(connection, _OWNERS)
         async with open_service(settings, log=log, access=access, clock=clock, metrics=metrics) as service:
-            await run(
-                replace(service, tasks={**service.tasks, "access": access.run}),
-                host=settings.host,
-                port=settings.port,
-                drain_s=settings.drain_s,
-                limits=settings.limits,
-            )
+            await run_alone(service, settings, access=access.run)
 
 
 @asynccontextmanager

@@ -1,25 +1,18 @@
 """`python -m stream_gateway`: the gateway alone, against a real database and log."""
 
-import argparse
-import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 from access.cache import open_access
 from eventlog import kafka, postgres
 from eventlog.port import EventLog
 from lifecycle.clock import SystemClock
+from lifecycle.command import run_alone, run_command
 from lifecycle.database import open_pool
-from lifecycle.failures import SettingsError
 from lifecycle.migrations import Owner, await_schema
-from lifecycle.process import main as run_main
-from lifecycle.process import run
-from lifecycle.settings import load
 from stream_gateway.app import OWNER, open_service
 from stream_gateway.settings import GatewaySettings
-from telemetry import logs
 from telemetry.metrics import Metrics
 
 _NAME = "stream-gateway"
@@ -28,26 +21,13 @@ _OWNERS = (OWNER, Owner("access", "access"), Owner("runtime", "eventlog.runtime_
 
 def main() -> int:
     """Run until asked to stop; the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m stream_gateway",
-        description="Keeps the activity read model, streams it live and serves the pages.",
-        epilog="Settings are environment variables; docs/settings.md lists them. Example: "
-        "FOOTFALL_DATABASE_URL=postgresql://… FOOTFALL_KAFKA=kafka:9092 python -m stream_gateway",
+    return run_command(
+        "stream_gateway",
+        _NAME,
+        "Keeps the activity read model, streams it live and serves the pages.",
+        GatewaySettings,
+        _serve,
     )
-    parser.add_argument(
-        "--check", action="store_true", help="check the settings, say what is wrong, and exit"
-    )
-    arguments = parser.parse_args()
-    try:
-        settings = load(GatewaySettings, os.environ)
-    except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    if arguments.check:
-        sys.stdout.write("The settings are right.\n")
-        return 0
-    logs.configure(_NAME, level=settings.log_level, form=settings.log_form)
-    return run_main(_serve(settings))
 
 
 async def _serve(settings: GatewaySettings) -> None:
@@ -62,14 +42,7 @@ async def _serve(settings: GatewaySettings) -> None:
         async with open_service(
             settings, log=log, pool=pool, access=access, clock=clock, metrics=metrics
         ) as service:
-            service = replace(service, tasks={**service.tasks, "access": access.run})
-            await run(
-                service,
-                host=settings.host,
-                port=settings.port,
-                drain_s=settings.drain_s,
-                limits=settings.limits,
-            )
+            await run_alone(service, settings, access=access.run)
 
 
 @asynccontextmanager
