@@ -11,7 +11,8 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
-from eventlog.consumer import Batch, Clock, Consumer, FencedTransaction
+from eventlog.batch import Batch
+from eventlog.consumer import Clock, Consumer, FencedTransaction
 from eventlog.errors import BeyondHead, LogMismatch
 from eventlog.memory import MemoryLog
 from eventlog.parts import Fenced, MemoryParts, MemoryTx, PartStore

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from eventlog.consumer import Batch, Consumer, FencedTransaction
+from eventlog.batch import Batch
+from eventlog.consumer import Consumer, FencedTransaction
 from eventlog.errors import LogUnavailable
 from eventlog.kafka import KafkaLog, open_log
 from eventlog.parts import MemoryParts, MemoryTx

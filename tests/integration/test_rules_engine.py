@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from access.projects import OWNERS, Projects
-from eventlog.consumer import Batch
+from eventlog.batch import Batch
 from eventlog.errors import LogUnavailable
 from eventlog.memory import MemoryLog
 from eventlog.parts import StoreUnavailable

@@ -9,17 +9,14 @@ import random
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
-import msgspec
-
+from eventlog.batch import Batch, first_of_each, newest, next_positions, set_aside
 from eventlog.errors import BeyondHead, LogUnavailable, Truncated
-from eventlog.parts import Fenced, Identity, PartStore, StoreUnavailable, Tx
-from eventlog.port import EventLog, Member, Message, Reader, Record, Topic, TopicPart
-from eventmodel import RejectedRecord, identity_hash, new_event_id, topics
-from eventmodel.wire import MalformedRecord, body_fields, encode, split_key
+from eventlog.parts import Fenced, PartStore, StoreUnavailable, Tx
+from eventlog.port import EventLog, Member, Reader, Record, Topic, TopicPart
+from eventmodel import topics
 from telemetry import catalog
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
@@ -41,29 +38,8 @@ _TEND_EVERY_S = 1.0
 _TIDY_EVERY_S = 600.0
 _FLOWING_S = 1.0
 _POISON_IN_A_ROW = 100
-_KEPT_BODY_BYTES = 256 * 1024
 
 _log = get_logger("consumer")
-
-
-class _Envelope(msgspec.Struct):
-    id: str
-    origin: str = "live"
-
-
-_envelopes = msgspec.json.Decoder(_Envelope)
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Records to apply in one transaction, in the order of each partition.
-
-    `records` are new; `duplicates` were counted before, or set aside as poison: they change no state, but a
-    reader that shows what was applied must not show them.
-    """
-
-    records: Sequence[Record]
-    duplicates: Sequence[Record]
 
 
 class Clock(Protocol):
@@ -286,11 +262,11 @@ class Consumer(Generic[Tx]):
             repeats += [candidates[index] for index in sorted(known)]
             batch = Batch(fresh, repeats)
             await self._handler.apply(tx, batch)
-            await self._store.advance(tx, _next_positions(records), _clocks(records))
+            await self._store.advance(tx, next_positions(records), newest(records))
         return batch
 
     async def _settle_batch(self, records: Sequence[Record], batch: Batch) -> None:
-        self._positions.update(_next_positions(records))
+        self._positions.update(next_positions(records))
         for number in {record.part for record in records}:
             self._poison_in_a_row.pop(number, None)
         self._applied.inc(len(batch.records))
@@ -317,12 +293,12 @@ class Consumer(Generic[Tx]):
             offset=record.offset,
             exc_info=error,
         )
-        await self._log.append(topics.REJECTED, [_rejected(self._group, record, error)])
+        await self._log.append(topics.REJECTED, [set_aside(self._group, record, error)])
         async with self._store.transaction({record.part: self._epochs[record.part]}) as tx:
             batch = Batch((), (record,))
             await self._handler.apply(tx, batch)
-            await self._store.advance(tx, _next_positions([record]), _clocks([record]))
-        self._positions.update(_next_positions([record]))
+            await self._store.advance(tx, next_positions([record]), newest([record]))
+        self._positions.update(next_positions([record]))
         await self._handler.committed(batch)
 
     async def _skip_hole(self, error: Truncated) -> None:
@@ -375,57 +351,3 @@ class Consumer(Generic[Tx]):
     def _fenced(self, parts: Collection[int]) -> AbstractAsyncContextManager[Tx]:
         epochs = {number: self._epochs.get(number, -1) for number in parts}
         return self._store.transaction(epochs)
-
-
-def first_of_each(records: Sequence[Record]) -> tuple[list[Record], list[Record], list[Identity]]:
-    """Split a batch into the first record of each identity (with the identities) and the repeats after it.
-
-    Raises MalformedRecord.
-    """
-    first: list[Record] = []
-    repeats: list[Record] = []
-    identities: list[Identity] = []
-    met: set[bytes] = set()
-    for record in records:
-        try:
-            envelope = _envelopes.decode(record.value)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise MalformedRecord(f"The record is not JSON with an id: {error}") from error
-        digest = identity_hash(record.key, envelope.id)
-        if digest in met:
-            repeats.append(record)
-            continue
-        met.add(digest)
-        first.append(record)
-        identities.append(Identity(record.part, digest, record.recorded_at, envelope.origin != "live"))
-    return first, repeats, identities
-
-
-def _next_positions(records: Iterable[Record]) -> dict[TopicPart, int]:
-    return {TopicPart(record.topic, record.part): record.offset + 1 for record in records}
-
-
-def _clocks(records: Iterable[Record]) -> dict[int, datetime]:
-    clocks: dict[int, datetime] = {}
-    for record in records:
-        clocks[record.part] = max(clocks.get(record.part, record.recorded_at), record.recorded_at)
-    return clocks
-
-
-def _rejected(group: str, record: Record, error: Exception) -> Message:
-    try:
-        project = split_key(record.key)[0]
-    except MalformedRecord:
-        project = split_key(b"unknown:")[0]
-    kept = RejectedRecord(
-        id=new_event_id(),
-        project=project,
-        received_at=record.recorded_at,
-        source="consumer",
-        code="poison_record",
-        message=f"Consumer group {group} could not apply the record: {type(error).__name__}.",
-        place={"topic": record.topic, "part": record.part, "offset": record.offset},
-        hint="The record is intact in the log; the service's log tells the cause.",
-        **body_fields(record.value, _KEPT_BODY_BYTES),
-    )
-    return Message(record.key, encode(kept))

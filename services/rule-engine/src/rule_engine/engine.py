@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import TypeAlias
 
-from eventlog.consumer import Batch
+from eventlog.batch import Batch
 from eventlog.port import Record
 from eventmodel import Event, ProjectId
 from eventmodel.wire import decode, split_key

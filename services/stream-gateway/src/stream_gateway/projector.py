@@ -9,7 +9,8 @@ import asyncpg
 from access.cache import Access
 from access.errors import AccessUnavailable
 from access.model import ProjectSettings
-from eventlog.consumer import Batch, FencedTransaction
+from eventlog.batch import Batch
+from eventlog.consumer import FencedTransaction
 from eventlog.parts import StoreUnavailable
 from eventlog.port import Record
 from eventmodel import ProjectId, topics

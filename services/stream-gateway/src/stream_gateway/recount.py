@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import asyncpg
 import msgspec
 
-from eventlog.consumer import first_of_each
+from eventlog.batch import first_of_each
 from eventlog.errors import LogUnavailable
 from eventlog.port import EventLog, Reader, Record, TopicPart
 from eventlog.postgres_parts import remember_in
