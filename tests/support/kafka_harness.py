@@ -29,11 +29,21 @@ async def delete_topic(bootstrap: str, name: str) -> None:
 
 
 async def forget_records(bootstrap: str, name: str, partitions: int) -> None:
-    """Delete all records, as retention does."""
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    """Delete all records, as retention does.
+
+    Asks again with a new client when there is no answer: the request can hang after a broker's restart.
+    """
     to_head = -1
     everywhere = [TopicPartition(name, number, to_head) for number in range(partitions)]
-    await asyncio.gather(*(asyncio.wrap_future(done) for done in admin.delete_records(everywhere).values()))
+    for attempt in range(4):
+        admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+        asked = admin.delete_records(everywhere, request_timeout=10)
+        done, waiting = await asyncio.wait([asyncio.wrap_future(one) for one in asked.values()], timeout=15)
+        if not waiting and all(one.exception() is None for one in done):
+            return
+        assert attempt < 3, (
+            f"records were not deleted: {[one.exception() for one in done]}, {len(waiting)} hang"
+        )
 
 
 @dataclass

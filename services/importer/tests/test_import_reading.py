@@ -232,7 +232,7 @@ async def test_memory_stays_the_same_whatever_the_file(path: Path) -> None:
     most = 0
     count = 0
     async with start_reader(job(path, "ndjson")) as frames:
-        (process,) = psutil.Process().children()
+        (process,) = (one for one in psutil.Process().children() if "importer.reading" in one.cmdline())
         async for frame in frames:
             if isinstance(frame, End):
                 break

@@ -9,6 +9,8 @@ from aiokafka.errors import KafkaError
 
 from eventlog.errors import LogUnavailable
 
+_CANCEL_AGAIN_S = 0.5
+
 
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
@@ -54,19 +56,37 @@ async def start_consumer(
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
     """Let a consumer's connections go, also while no broker answers."""
+    stopping = asyncio.ensure_future(consumer.stop())
     try:
+        while not (await asyncio.wait({stopping}, timeout=_CANCEL_AGAIN_S))[0]:
+            for task in _tasks(consumer):
+                task.cancel()
         with translated("to disconnect"):
-            await consumer.stop()
+            stopping.result()
     except LogUnavailable:
         # It gave up at its own first cancelled fetch; a second call would do nothing.
-        await settle(consumer._fetcher._pending_tasks)
+        await settle(_tasks(consumer))
         await consumer._client.close()
+    finally:
+        stopping.cancel()
 
 
 async def settle(tasks: Iterable["asyncio.Task[None] | None"]) -> None:
-    """Cancel tasks that aiokafka has left behind and wait for their end."""
+    """Cancel tasks that aiokafka has left behind until they have ended."""
     left = {task for task in tasks if task is not None}
-    for task in left:
-        task.cancel()
-    if left:
-        await asyncio.wait(left)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=_CANCEL_AGAIN_S)
+
+
+def _tasks(consumer: AIOKafkaConsumer) -> "list[asyncio.Task[None]]":
+    """The tasks that `stop` cancels once and awaits: in Python 3.11 a cancellation can get lost in `wait_for`."""
+    fetcher = consumer._fetcher
+    tasks = [
+        getattr(fetcher, "_fetch_task", None),
+        *getattr(fetcher, "_pending_tasks", ()),
+        getattr(consumer._coordinator, "_reset_committed_task", None),
+        consumer._client._sync_task,
+    ]
+    return [task for task in tasks if task is not None and not task.done()]

@@ -166,7 +166,9 @@ class _Reader:
                 return []
             async with self._store.appended:
                 try:
-                    await asyncio.wait_for(self._store.appended.wait(), left)
+                    # Not `wait_for`, which in Python 3.11 can lose a cancellation.
+                    async with asyncio.timeout(left):
+                        await self._store.appended.wait()
                 except TimeoutError:
                     continue
 
