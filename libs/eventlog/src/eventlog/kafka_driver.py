@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaError
 
 from eventlog.errors import LogUnavailable
 
-_CANCEL_AGAIN_S = 0.5
+_CANCEL_AGAIN_S = 5.0
 
 
 @contextmanager
