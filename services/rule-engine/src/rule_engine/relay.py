@@ -1,6 +1,7 @@
 """Carries the outbox to `footfall.actions`: in order by part, at least once, each record with its stable id."""
 
 import asyncio
+from contextlib import suppress
 from typing import Final
 
 from eventlog.errors import LogUnavailable
@@ -49,11 +50,9 @@ class Relay:
     async def run(self) -> None:
         """Relay whenever woken, and every second what is left over; outages are waited out."""
         while True:
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(_IDLE_S):
                     await self._wanted.wait()
-            except TimeoutError:
-                pass
             self._wanted.clear()
             try:
                 await self._measure()
