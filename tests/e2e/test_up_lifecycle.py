@@ -60,7 +60,7 @@ def test_a_killed_process_takes_postgres_with_it_and_the_next_start_has_all_data
             assert client.post("/v1/events", json=sent).json() == {"accepted": 1, "rejected": []}
         up.process.kill()
         up.process.wait()
-        eventually(lambda: not alive(processes))
+        eventually(lambda: not alive(processes), 5)
         keys = (up.facts["project"], up.facts["write_key"], up.facts["secret_key"])
     with footfall_up(made) as again:
         assert (again.facts["project"], again.facts["write_key"], again.facts["secret_key"]) == keys

@@ -57,9 +57,9 @@ class Announcer:
                     while True:
                         await self._pending.wait()
                         self._pending.clear()
-                        told = ",".join(sorted(self._topics))
-                        await connection.execute("select pg_notify($1, $2)", _CHANNEL, told)
-                        self._topics -= set(told.split(","))
+                        # Taken before the wait: what is announced meanwhile must be told by the next turn.
+                        told, self._topics = self._topics, set()
+                        await connection.execute("select pg_notify($1, $2)", _CHANNEL, ",".join(sorted(told)))
                         await asyncio.sleep(_ANNOUNCE_EVERY_S)
             except DATABASE_AWAY as error:
                 _log.warning("announcer_waits", reason=str(error))
