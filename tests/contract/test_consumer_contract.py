@@ -135,10 +135,16 @@ def message(event_id: str, user: str = "ada", origin: str = "live") -> Message:
     return Message(f"p1:u:{user}".encode(), json.dumps({"id": event_id, "origin": origin}).encode())
 
 
-def consumer(log: MemoryLog, stage: Stage, handler: Applier, clock: Clock | None = None) -> Consumer[Any]:
+def consumer(
+    log: MemoryLog,
+    stage: Stage,
+    handler: Applier,
+    clock: Clock | None = None,
+    live: Sequence[str] = (topics.EVENTS,),
+) -> Consumer[Any]:
     return Consumer(
         group="test",
-        live=[topics.EVENTS],
+        live=live,
         backfill=[topics.BACKFILL],
         log=log,
         store=stage.store,
@@ -291,6 +297,79 @@ async def test_too_much_poison_in_a_row_stops_the_part_and_says_so(stage: Stage)
     assert "part 0 stopped" in await one.check()
     assert sum(line["event"] == "record_set_aside" for line in lines) == 100
     assert [line["reason"] for line in lines if line["event"] == "part_halted"]
+
+
+class ReaderOfRejected(Handler):
+    """Cannot apply what was rejected, or, with `can_read`, can."""
+
+    def __init__(self, stage: Stage, poison: frozenset[str] = frozenset(), *, can_read: bool) -> None:
+        super().__init__(stage, poison)
+        self._can_read = can_read
+
+    async def apply(self, tx: Any, batch: Batch) -> None:
+        rejected = [record for record in batch.records if record.topic == topics.REJECTED]
+        if rejected and not self._can_read:
+            raise ValueError("cannot apply what was rejected")
+        await super().apply(tx, Batch([r for r in batch.records if r not in rejected], batch.duplicates))
+
+
+EVENTS_AND_REJECTED = (topics.EVENTS, topics.REJECTED)
+
+
+async def test_a_rejected_record_that_fails_is_kept_once_and_stops_nothing(stage: Stage) -> None:
+    log = MemoryLog(1)
+    await log.append(topics.REJECTED, [message(f"refused{n}") for n in range(102)])
+    handler = ReaderOfRejected(stage, frozenset({"bad"}), can_read=False)
+    one = consumer(log, stage, handler, live=EVENTS_AND_REJECTED)
+    with capture_logs() as lines:
+        async with running(one):
+            await log.append(topics.EVENTS, [message("bad"), message("good")])
+            await until_written(stage, 1)
+
+            async def drained() -> bool:
+                return [line["event"] for line in lines].count("record_passed_over") == 103
+
+            await until(drained)
+            await log.append(topics.EVENTS, [message("last")])
+            assert await until_written(stage, 2) == ["good", "last"]
+            assert await one.check() == "ok"
+    assert await log.heads(topics.REJECTED) == [103]
+    assert sum(line["event"] == "record_set_aside" for line in lines) == 1
+
+
+async def test_reading_what_it_set_aside_is_no_sign_of_health(stage: Stage) -> None:
+    """Poison that comes slowly stops the part too, although every copy of it is read in between."""
+    log = MemoryLog(1)
+    bad = frozenset(f"bad{n}" for n in range(110))
+    one = consumer(log, stage, ReaderOfRejected(stage, bad, can_read=True), live=EVENTS_AND_REJECTED)
+    with capture_logs():
+        async with running(one):
+            for n in range(101):
+                assert await one.check() == "ok"
+                await log.append(topics.EVENTS, [message(f"bad{n}")])
+
+                async def answered(n: int = n) -> bool:
+                    kept = (await log.heads(topics.REJECTED))[0]
+                    return kept > n or await one.check() != "ok"
+
+                await until(answered)
+    assert "part 0 stopped" in await one.check()
+
+
+async def test_a_topic_that_a_group_reads_from_now_on_is_read_from_its_start(stage: Stage) -> None:
+    log = MemoryLog(PARTS)
+    await log.append(topics.REJECTED, [message("gone")])
+    lost = next(n for n, head in enumerate(await log.heads(topics.REJECTED)) if head)
+    log.truncate(topics.REJECTED, lost, 1)
+    async with running(consumer(log, stage, Handler(stage))):
+        await log.append(topics.EVENTS, [message("before")])
+        await log.append(topics.REJECTED, [message("refused")])
+        await until_written(stage, 1)
+    handler = Handler(stage)
+    async with running(consumer(log, stage, handler, live=EVENTS_AND_REJECTED)):
+        await log.append(topics.EVENTS, [message("after")])
+        assert sorted(await until_written(stage, 3)) == ["after", "before", "refused"]
+    assert handler.duplicates == []
 
 
 async def _until_stopped(one: Consumer[Any]) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from admission import admit, admit_event
+from admission import admit, admit_event, named_in, sender_of
 from eventmodel import Event, ProjectId, RejectedRecord, Rejection, new_event_id, wire
 from eventmodel.event import ACTIVITY_KINDS, KINDS
 from rule_engine.actions import Action
@@ -36,6 +36,9 @@ READERS_ALLOW = {
         "identify_of_nobody",
         "import_without_run",
         "live_with_run",
+        "sdk_too_long",
+        "sender_with_the_key_itself",
+        "sender_without_anything",
         "time_in_another_zone",
         "time_without_zone",
         "unknown_field",
@@ -45,6 +48,9 @@ READERS_ALLOW = {
         "body_that_is_no_base64",
         "code_as_sentence",
         "empty_message",
+        "sdk_too_long",
+        "sender_with_the_key_itself",
+        "sender_without_anything",
         "time_without_zone",
         "unknown_field",
         "without_place",
@@ -151,6 +157,22 @@ SENT = st.fixed_dictionaries(
         "plan": VALUES,
     },
 )
+
+
+LIBRARIES = st.fixed_dictionaries(
+    {"library": VALUES | st.dictionaries(st.sampled_from(["name", "version"]), VALUES)}
+)
+
+
+@given(TEXT, LIBRARIES)
+@settings(deadline=None, max_examples=300)
+def test_whoever_sent_it_keeps_the_contract(user_agent: str, context: dict[str, Any]) -> None:
+    body = msgspec.json.encode({"action": "a", "context": context})
+    sender = sender_of("kq4rtz6mxk2a", user_agent)
+    assert sender is not None
+    for _, value in admit(body, project=PROJECT, received_at=NOW, sender=sender).messages:
+        VALIDATORS["event"].validate(json.loads(value))
+        assert wire.decode(value).sender == named_in(body, sender)
 
 
 @given(SENT)

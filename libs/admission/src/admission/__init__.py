@@ -3,5 +3,6 @@
 from admission.admit import Admitted, Wire, admit, admit_event
 from admission.body import inflate
 from admission.refusal import BodyRefused
+from admission.senders import named_in, sender_of
 
-__all__ = ["Admitted", "BodyRefused", "Wire", "admit", "admit_event", "inflate"]
+__all__ = ["Admitted", "BodyRefused", "Wire", "admit", "admit_event", "inflate", "named_in", "sender_of"]

@@ -13,7 +13,7 @@ from admission.faults import INT_MAX, INT_MIN, explain, inspect
 from admission.framing import Broken, Piece, split
 from admission.limits import MAX_BODY_BYTES, MAX_DEPTH, MAX_EVENT_BYTES
 from admission.refusal import Fault, Refused
-from eventmodel import Event, Origin, ProjectId, Rejection
+from eventmodel import Event, Origin, ProjectId, Rejection, Sender
 from eventmodel.topics import MAX_RECORD_BYTES
 from eventmodel.wire import encode, event_key
 
@@ -40,14 +40,16 @@ def admit(
     origin: Origin = "live",
     run: str | None = None,
     idempotency_key: str | None = None,
+    sender: Sender | None = None,
 ) -> Admitted:
     """The records and rejections of a decoded body: one object, an array, or NDJSON.
 
+    Records are stamped with `sender`, and with the SDK that the event itself names.
     Raises BodyRefused when the body's events cannot be told apart or are too many.
     """
     if len(body) > MAX_BODY_BYTES:
         raise too_large(MAX_BODY_BYTES)
-    receipt = Receipt(project, received_at, origin, run, idempotency_key)
+    receipt = Receipt(project, received_at, origin, run, idempotency_key, sender)
     messages: list[Wire] = []
     rejections: list[Rejection] = []
     rejected_bodies: list[bytes] = []

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from admission.limits import MAX_ACTION_CHARS, MAX_ID_BYTES, MAX_ID_CHARS
 from admission.names import FIELDS, suggestion
 from admission.refusal import Fault, Refused
+from admission.senders import named_by
 from admission.times import happened, read_time
 from eventmodel import (
     DEFAULT_ACTIONS,
@@ -16,6 +17,7 @@ from eventmodel import (
     Kind,
     Origin,
     ProjectId,
+    Sender,
     derived_event_id,
     new_event_id,
 )
@@ -29,6 +31,7 @@ class Receipt(NamedTuple):
     origin: Origin = "live"
     run: str | None = None
     idempotency_key: str | None = None
+    sender: Sender | None = None
 
 
 def read_event(given: Mapping[str, Any], index: int, receipt: Receipt) -> Event:
@@ -46,6 +49,9 @@ def read_event(given: Mapping[str, Any], index: int, receipt: Receipt) -> Event:
     if kind != "track":
         _check_subject(kind, user, anonymous_id, previous_id, account, given)
     context = _object(get("context"), "context")
+    sender = receipt.sender
+    if context and sender is not None:
+        sender = named_by(context.get("library"), sender)
     if not FIELDS.issuperset(given):
         context = _with_extra(context, given)
     time = None if (value := get("time")) is None else read_time(value, "time")
@@ -69,6 +75,7 @@ def read_event(given: Mapping[str, Any], index: int, receipt: Receipt) -> Event:
         traits=_object(get("traits"), "traits"),
         context=context,
         marks=marks,
+        sender=sender,
     )
 
 

@@ -16,6 +16,7 @@ MAX_ID_CHARS: Final = 512
 MAX_ID_BYTES: Final = 1_024
 """Two ids, a project and a number must fit in one entry of a PostgreSQL index, which takes 2,704 bytes."""
 MAX_ACTION_CHARS: Final = 256
+MAX_SDK_CHARS: Final = 64
 
 MAX_AHEAD: Final = timedelta(minutes=5)
 """An event further in the future than this is clamped to the time of its receipt."""

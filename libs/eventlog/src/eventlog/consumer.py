@@ -267,7 +267,8 @@ class Consumer(Generic[Tx]):
 
     async def _settle_batch(self, records: Sequence[Record], batch: Batch) -> None:
         self._positions.update(next_positions(records))
-        for number in {record.part for record in records}:
+        # What was set aside comes back from there to a group that reads it, and is no sign of health.
+        for number in {record.part for record in records if record.topic != topics.REJECTED}:
             self._poison_in_a_row.pop(number, None)
         self._applied.inc(len(batch.records))
         self._duplicates.inc(len(batch.duplicates))
@@ -275,9 +276,15 @@ class Consumer(Generic[Tx]):
         await self._handler.committed(batch)
 
     async def _set_aside(self, record: Record, error: Exception) -> None:
-        """Keep a record that fails alone in `footfall.rejected` and go on; too many in a row stop the part."""
+        """Keep a record that fails alone in `footfall.rejected` and go on; too many in a row stop the part.
+
+        One that comes from there is passed over: it is kept already, and a copy would fail and be kept again
+        for ever. Nor does it stop the part, whose live events matter more than what was refused.
+        """
         self._poison.inc()
-        self._poison_in_a_row[record.part] += 1
+        kept_already = record.topic == topics.REJECTED
+        if not kept_already:
+            self._poison_in_a_row[record.part] += 1
         if self._poison_in_a_row[record.part] > _POISON_IN_A_ROW:
             why = f"{_POISON_IN_A_ROW} records in a row failed, the last with {type(error).__name__}: {error}"
             self._halted[record.part] = why
@@ -286,14 +293,15 @@ class Consumer(Generic[Tx]):
             _log.error("part_halted", group=self._group, part=record.part, reason=why)
             return
         _log.error(
-            "record_set_aside",
+            "record_passed_over" if kept_already else "record_set_aside",
             group=self._group,
             topic=record.topic,
             part=record.part,
             offset=record.offset,
             exc_info=error,
         )
-        await self._log.append(topics.REJECTED, [set_aside(self._group, record, error)])
+        if not kept_already:
+            await self._log.append(topics.REJECTED, [set_aside(self._group, record, error)])
         async with self._store.transaction({record.part: self._epochs[record.part]}) as tx:
             batch = Batch((), (record,))
             await self._handler.apply(tx, batch)

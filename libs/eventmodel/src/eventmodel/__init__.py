@@ -4,6 +4,7 @@ from eventmodel.event import ACTIVITY_KINDS, DEFAULT_ACTIONS, KINDS, Event, Even
 from eventmodel.ids import derived_event_id, identity_hash, new_event_id
 from eventmodel.part import part
 from eventmodel.rejection import RejectedRecord, Rejection
+from eventmodel.sender import Sender
 
 __all__ = [
     "ACTIVITY_KINDS",
@@ -16,6 +17,7 @@ __all__ = [
     "ProjectId",
     "RejectedRecord",
     "Rejection",
+    "Sender",
     "derived_event_id",
     "identity_hash",
     "new_event_id",

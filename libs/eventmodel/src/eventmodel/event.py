@@ -5,6 +5,8 @@ from typing import Any, Literal, NewType, TypeAlias, get_args
 
 import msgspec
 
+from eventmodel.sender import Sender
+
 ProjectId = NewType("ProjectId", str)
 EventId = NewType("EventId", str)
 
@@ -31,6 +33,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     Times are aware UTC. `occurred_at` is the sender's clock after correction and clamping, `received_at`
     ours. `run` names the import or replay when `origin` is not `live`. `marks` says what admission changed.
+    `sender` is known of what came in through ingest.
     Source: contracts/schemas/event.v1.json.
     """
 
@@ -51,6 +54,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     traits: dict[str, Any] = msgspec.field(default_factory=dict)
     context: dict[str, Any] = msgspec.field(default_factory=dict)
     marks: list[Mark] = msgspec.field(default_factory=list)
+    sender: Sender | None = None
 
     @property
     def subject(self) -> str:

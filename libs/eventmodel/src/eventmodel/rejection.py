@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from eventmodel.event import ProjectId
+from eventmodel.sender import Sender
 
 
 class Rejection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -27,7 +28,8 @@ class RejectedRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
     `body` holds the sender's bytes, as text when they are UTF-8, else base64 (`body_encoding`), cut at
     the topic's bound (`body_truncated`). `source` is `ingest`, `import` or `consumer`; `place` says where
-    in it: an index in a request, a byte offset in a file, a record's position.
+    in it: an index in a request, a byte offset in a file, a record's position. `sender` is known of what
+    ingest refused.
     Source: contracts/schemas/rejection.v1.json.
     """
 
@@ -44,3 +46,4 @@ class RejectedRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     field: str | None = None
     hint: str | None = None
     run: str | None = None
+    sender: Sender | None = None

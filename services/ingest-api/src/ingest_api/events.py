@@ -7,7 +7,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from access.cache import Access
-from admission import Admitted, BodyRefused
+from admission import Admitted, BodyRefused, sender_of
 from ingest_api.bodies import header, read_body
 from ingest_api.inflight import Inflight
 from ingest_api.intake import Intake
@@ -62,8 +62,8 @@ class EventsRoute:
         await problem_response(problem)(scope, receive, send)
 
     async def _take(self, scope: Scope, receive: Receive) -> Admitted:
-        sender = await find_sender(self._access, scope)
-        self._intake.check_rate(sender.project)
+        principal = await find_sender(self._access, scope)
+        self._intake.check_rate(principal.project)
         idempotency_key = header(scope, b"idempotency-key") or None
         if idempotency_key is not None and len(idempotency_key) > MAX_IDEMPOTENCY_KEY_CHARS:
             raise Problem(
@@ -76,7 +76,13 @@ class EventsRoute:
             body, received_bytes = await read_body(scope, receive, reservation)
             self._received.inc(received_bytes)
             self._decoded.inc(len(body))
-            return await self._intake.take(sender.project, body, place=PATH, idempotency_key=idempotency_key)
+            return await self._intake.take(
+                principal.project,
+                body,
+                place=PATH,
+                sender=sender_of(principal.key_id, header(scope, b"user-agent")),
+                idempotency_key=idempotency_key,
+            )
 
 
 def refused_problem(refused: BodyRefused) -> Problem:

@@ -3,11 +3,12 @@
 import asyncio
 import math
 from collections.abc import Sequence
+from functools import partial
 
 from admission import Admitted, BodyRefused, admit
 from eventlog.errors import LogBusy, LogUnavailable, MessageTooLarge, UnknownTopic
 from eventlog.port import LogWriter, Message
-from eventmodel import ProjectId, Rejection, topics
+from eventmodel import ProjectId, Rejection, Sender, topics
 from ingest_api.allowance import Allowances
 from ingest_api.rejected import RejectedEvents
 from ingest_api.settings import IngestSettings
@@ -58,14 +59,20 @@ class Intake:
             )
 
     async def take(
-        self, project: ProjectId, body: bytes, *, place: str, idempotency_key: str | None = None
+        self,
+        project: ProjectId,
+        body: bytes,
+        *,
+        place: str,
+        sender: Sender | None,
+        idempotency_key: str | None = None,
     ) -> Admitted:
         """What became of the body's events. `place` is where they came in, for what is rejected.
 
         Raises BodyRefused, and Problem (503) when the log has not stored them within `ack_timeout_s`.
         """
         began_s = self._clock.monotonic()
-        admitted = await self._admit(project, body, place, idempotency_key)
+        admitted = await self._admit(project, body, place, sender, idempotency_key)
         self._allowances.use(project, len(admitted.messages) + len(admitted.rejections), began_s)
         if admitted.messages:
             await self._append([Message(key, value) for key, value in admitted.messages], began_s)
@@ -76,23 +83,32 @@ class Intake:
                 admitted.rejections,
                 admitted.rejected_bodies,
                 place=place,
+                sender=sender,
                 within_s=self._left_s(began_s),
             )
         return admitted
 
     async def _admit(
-        self, project: ProjectId, body: bytes, place: str, idempotency_key: str | None
+        self,
+        project: ProjectId,
+        body: bytes,
+        place: str,
+        sender: Sender | None,
+        idempotency_key: str | None,
     ) -> Admitted:
-        received_at = self._clock.now()
+        admitted = partial(
+            admit,
+            body,
+            project=project,
+            received_at=self._clock.now(),
+            idempotency_key=idempotency_key,
+            sender=sender,
+        )
         try:
-            if len(body) <= _IN_THREAD_BYTES:
-                return admit(body, project=project, received_at=received_at, idempotency_key=idempotency_key)
-            return await asyncio.to_thread(
-                admit, body, project=project, received_at=received_at, idempotency_key=idempotency_key
-            )
+            return admitted() if len(body) <= _IN_THREAD_BYTES else await asyncio.to_thread(admitted)
         except BodyRefused as refused:
             if refused.reason == "malformed" and body:
-                await self._rejected.keep_whole(project, refused, body, place, self._ack_timeout_s)
+                await self._rejected.keep_whole(project, refused, body, place, sender, self._ack_timeout_s)
             raise
 
     async def _append(self, messages: Sequence[Message], began_s: float) -> None:

@@ -11,8 +11,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from access.cache import Access
-from admission import BodyRefused
-from ingest_api.bodies import read_body
+from admission import BodyRefused, sender_of
+from ingest_api.bodies import header, read_body
 from ingest_api.events import refused_problem
 from ingest_api.inflight import Inflight
 from ingest_api.intake import Intake
@@ -56,15 +56,16 @@ class PixelRoute:
         await Response(GIF, status, headers, "image/gif")(scope, receive, send)
 
     async def _take(self, scope: Scope, receive: Receive) -> None:
-        sender = await find_sender(self._access, scope)
-        self._intake.check_rate(sender.project)
+        principal = await find_sender(self._access, scope)
+        self._intake.check_rate(principal.project)
         with self._inflight.reserve() as reservation:
             query: bytes = scope["query_string"]
             body = b"" if scope["method"] == "GET" else (await read_body(scope, receive, reservation))[0]
             given = body.lstrip()
             if given[:1] not in (b"{", b"["):
                 given = event_of(query + b"&" + given if given else query)
-            await self._intake.take(sender.project, given, place=PATH)
+            sender = sender_of(principal.key_id, header(scope, b"user-agent"))
+            await self._intake.take(principal.project, given, place=PATH, sender=sender)
 
 
 def event_of(query: bytes) -> bytes:

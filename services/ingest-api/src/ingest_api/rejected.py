@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from admission import BodyRefused
+from admission import BodyRefused, named_in
 from eventlog.errors import LogError
 from eventlog.port import LogWriter, Message
-from eventmodel import ProjectId, RejectedRecord, Rejection, new_event_id, topics
+from eventmodel import ProjectId, RejectedRecord, Rejection, Sender, new_event_id, topics
 from eventmodel.wire import body_fields, encode, record_key
 from ingest_api.allowance import Allowances
 from lifecycle.clock import Clock
@@ -41,6 +41,7 @@ class RejectedEvents:
         bodies: Sequence[bytes],
         *,
         place: str,
+        sender: Sender | None,
         within_s: float,
     ) -> None:
         """Keep as many as the project may, first come first, within so many seconds."""
@@ -51,13 +52,25 @@ class RejectedEvents:
         if kept:
             self._allowances.use(project, kept, now_s)
             messages = [
-                self._message(project, rejection, body, {"path": place, "index": rejection.index})
+                self._message(
+                    project,
+                    rejection,
+                    body,
+                    {"path": place, "index": rejection.index},
+                    None if sender is None else named_in(body, sender),
+                )
                 for rejection, body in zip(rejections[:kept], bodies[:kept], strict=True)
             ]
             await self._append(messages, within_s)
 
     async def keep_whole(
-        self, project: ProjectId, refused: BodyRefused, body: bytes, place: str, within_s: float
+        self,
+        project: ProjectId,
+        refused: BodyRefused,
+        body: bytes,
+        place: str,
+        sender: Sender | None,
+        within_s: float,
     ) -> None:
         """Keep the beginning of a body whose events cannot be told apart."""
         now_s = self._clock.monotonic()
@@ -66,10 +79,15 @@ class RejectedEvents:
             return
         self._allowances.use(project, 1, now_s)
         reason = Rejection(index=0, code=refused.code, message=refused.message, hint=refused.hint)
-        await self._append([self._message(project, reason, body, {"path": place})], within_s)
+        await self._append([self._message(project, reason, body, {"path": place}, sender)], within_s)
 
     def _message(
-        self, project: ProjectId, rejection: Rejection, body: bytes, place: dict[str, int | str]
+        self,
+        project: ProjectId,
+        rejection: Rejection,
+        body: bytes,
+        place: dict[str, int | str],
+        sender: Sender | None,
     ) -> Message:
         record = RejectedRecord(
             id=new_event_id(),
@@ -81,6 +99,7 @@ class RejectedEvents:
             place=place,
             field=rejection.field,
             hint=rejection.hint,
+            sender=sender,
             **body_fields(body, MAX_KEPT_BYTES),
         )
         return Message(record_key(project, f"e:{record.id}"), encode(record))

@@ -38,7 +38,7 @@
 
   // The key in the address and a body of plain text spare the browser a preflight.
   const address = () => host + "/v1/events?key=" + encodeURIComponent(key);
-  const body = (events) => JSON.stringify(events.map((event) => ({ ...event, sent_at: new Date() })));
+  const body = (events) => JSON.stringify(events.map((event) => ({ ...event, context: { library: { name: "footfall.js" }, ...event.context }, sent_at: new Date() })));
 
   function batch() {
     let size = 0, count = 0;
