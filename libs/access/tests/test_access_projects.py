@@ -48,13 +48,49 @@ async def test_a_new_project_has_one_key_of_each_kind(projects: Projects, access
     assert (entry.project.name, entry.project.settings.time_zone) == ("Main shop", "UTC")
 
 
-async def test_keys_are_stored_as_hashes_only(projects: Projects, pool: Pool) -> None:
+async def test_of_a_secret_key_only_the_hash_is_stored(projects: Projects, pool: Pool) -> None:
     created = await projects.create("main")
-    for row in await pool.fetch("SELECT * FROM access.key"):
-        stored = repr(dict(row))
-        assert created.write_key not in stored
-        assert created.secret_key not in stored
-        assert created.write_key[4:40] not in stored
+    more = await projects.create_key(created.project, "secret", "ci")
+    stored = repr([dict(row) for row in await pool.fetch("SELECT * FROM access.key")])
+    for key in (created.secret_key, more.key):
+        assert key not in stored
+        assert key[4:40] not in stored
+    with pytest.raises(asyncpg.CheckViolationError):
+        await pool.execute("UPDATE access.key SET key = $1 WHERE kind = 'secret'", created.secret_key)
+
+
+async def test_a_write_key_can_be_read_again(projects: Projects) -> None:
+    created = await projects.create("main")
+    more = await projects.create_key(created.project, "write", "web")
+    found = [key.key for key in await projects.keys(created.project)]
+    assert sorted(map(str, found)) == sorted([created.write_key, more.key, "None"])
+    assert more.entry.key == more.key
+    assert (await projects.create_key(created.project, "secret")).entry.key is None
+
+
+async def test_a_write_key_from_before_its_text_was_kept_becomes_readable(
+    projects: Projects, pool: Pool
+) -> None:
+    created, other = await projects.create("main"), await projects.create("other")
+    await pool.execute("UPDATE access.key SET key = NULL")
+    for wrong in (created.secret_key, other.write_key, new_key("write"), "", "ffw_"):
+        assert not await projects.keep_write_key(created.project, wrong)
+    assert [key.key for key in await projects.keys(created.project)] == [None, None]
+    assert await projects.keep_write_key(created.project, created.write_key)
+    assert await projects.keep_write_key(created.project, created.write_key)
+    kept = {key.kind: key.key for key in await projects.keys(created.project)}
+    assert kept == {"write": created.write_key, "secret": None}
+    assert {key.key for key in await projects.keys(other.project)} == {None}
+    with pytest.raises(UnknownProject):
+        await projects.keep_write_key(ProjectId(new_id("project")), created.write_key)
+
+
+async def test_a_demo_stays_one(projects: Projects, access: Access) -> None:
+    demo, other = await projects.create("demo", demo=True), await projects.create("main")
+    await projects.change(demo.project, time_zone="Asia/Tokyo", trial_actions=["joined"])
+    await access.refresh()
+    shown = {project.id: project.settings.demo for project in access.projects()}
+    assert shown == {demo.project: True, other.project: False}
 
 
 async def test_a_name_is_unique_among_live_projects_and_free_after_deletion(projects: Projects) -> None:

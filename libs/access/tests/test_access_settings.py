@@ -76,4 +76,5 @@ def test_settings_survive_storage_and_defaults_are_not_stored() -> None:
     settings = change_settings(ProjectSettings(), time_zone="Asia/Tokyo", trial_actions=["x"])
     assert decode_settings(encode_settings(settings), settings.version) == settings
     assert encode_settings(ProjectSettings()) == "{}"
+    assert decode_settings(encode_settings(ProjectSettings(demo=True)), 1).demo
     assert decode_settings('{"from_a_newer_release": 1}', 4) == ProjectSettings(version=4)

@@ -27,11 +27,13 @@ class ProjectSettings:
     """What a project may decide. `version` rises with every change of the other fields.
 
     `time_zone` is an IANA name: where the project's days begin. `trial_actions` are the actions that count
-    as a trial sign-up; compare through `project_settings.is_trial_action`.
+    as a trial sign-up; compare through `project_settings.is_trial_action`. `demo` says that the project's data
+    is made up; it is settled when the project is made.
     """
 
     time_zone: str = "UTC"
     trial_actions: tuple[str, ...] = DEFAULT_TRIAL_ACTIONS
+    demo: bool = False
     version: int = 1
 
 

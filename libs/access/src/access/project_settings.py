@@ -22,6 +22,7 @@ _NO_ZONES = frozenset({"localtime", "Factory"})
 class _Stored(msgspec.Struct, omit_defaults=True):
     time_zone: str = "UTC"
     trial_actions: tuple[str, ...] = DEFAULT_TRIAL_ACTIONS
+    demo: bool = False
 
 
 def is_trial_action(settings: ProjectSettings, action: str) -> bool:
@@ -62,14 +63,14 @@ def change_settings(
 def encode_settings(settings: ProjectSettings) -> str:
     """JSON of what differs from the defaults, so that a better default reaches projects that set nothing."""
     return msgspec.json.encode(
-        _Stored(time_zone=settings.time_zone, trial_actions=settings.trial_actions)
+        _Stored(time_zone=settings.time_zone, trial_actions=settings.trial_actions, demo=settings.demo)
     ).decode()
 
 
 def decode_settings(stored: str, version: int) -> ProjectSettings:
     """The settings `encode_settings` wrote."""
     held = msgspec.json.decode(stored, type=_Stored)
-    return ProjectSettings(time_zone=held.time_zone, trial_actions=held.trial_actions, version=version)
+    return ProjectSettings(held.time_zone, held.trial_actions, held.demo, version)
 
 
 def _checked_actions(actions: Sequence[str]) -> tuple[str, ...]:

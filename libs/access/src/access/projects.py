@@ -9,6 +9,7 @@ from asyncpg import Record, UniqueViolationError
 
 from access.database import Connection, Pool, changing, connected
 from access.errors import InvalidValue, NameTaken, TooManyKeys, UnknownProject
+from access.key_rows import KeyEntry, checked_key, holds, insert_key
 from access.keys import digest, kind_of, new_id, new_key
 from access.model import KeyKind, Project, ProjectSettings
 from access.project_settings import change_settings, decode_settings, encode_settings
@@ -29,7 +30,7 @@ _PROJECT = "SELECT id, name, created_at, settings, settings_version FROM access.
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """A new project and its two keys, which nobody can read again."""
+    """A new project and its two keys; nobody can read the secret one again."""
 
     project: ProjectId
     write_key: str
@@ -45,20 +46,8 @@ class ProjectEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyEntry:
-    """What may be shown of a key."""
-
-    id: str
-    kind: KeyKind
-    label: str
-    last_four: str
-    created_at: datetime
-    revoked_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
 class CreatedKey:
-    """A new key and its text, which nobody can read again."""
+    """A new key and its text; that of a secret key nobody can read again."""
 
     entry: KeyEntry
     key: str
@@ -75,7 +64,7 @@ class Projects:
         self._clock = clock
 
     async def create(
-        self, name: str, *, write_key: str | None = None, secret_key: str | None = None
+        self, name: str, *, demo: bool = False, write_key: str | None = None, secret_key: str | None = None
     ) -> Created:
         """A new project with one key of each kind; both work in every process as soon as this returns.
 
@@ -84,24 +73,28 @@ class Projects:
         """
         name = _checked_name(name)
         given = write_key is not None and secret_key is not None
-        write_key = _checked_key(write_key or new_key("write"), "write")
-        secret_key = _checked_key(secret_key or new_key("secret"), "secret")
+        write_key = checked_key(write_key or new_key("write"), "write")
+        secret_key = checked_key(secret_key or new_key("secret"), "secret")
         async with changing(self._pool) as connection:
             taken = await connection.fetchval(
                 "SELECT id FROM access.project WHERE name = $1 AND deleted_at IS NULL", name
             )
             if taken is not None:
-                if given and await _holds(connection, taken, write_key, secret_key):
+                if given and await holds(connection, taken, write_key, secret_key):
                     return Created(ProjectId(taken), write_key, secret_key)
                 raise NameTaken(name)
             project = ProjectId(new_id("project"))
             now = self._clock.now()
             await connection.execute(
-                "INSERT INTO access.project (id, name, created_at) VALUES ($1, $2, $3)", project, name, now
+                "INSERT INTO access.project (id, name, created_at, settings) VALUES ($1, $2, $3, $4)",
+                project,
+                name,
+                now,
+                encode_settings(ProjectSettings(demo=demo)),
             )
             try:
                 for key in (write_key, secret_key):
-                    await _insert_key(connection, project, key, "", now)
+                    await insert_key(connection, project, key, "", now)
             except UniqueViolationError as error:
                 raise InvalidValue("write_key", "These keys were used before. Make new ones.") from error
         return Created(project, write_key, secret_key)
@@ -191,7 +184,7 @@ class Projects:
         async with connected(self._pool) as connection:
             await _live(connection, project)
             rows = await connection.fetch(
-                "SELECT id, kind, label, last_four, created_at, revoked_at FROM access.key "
+                "SELECT id, kind, label, last_four, created_at, revoked_at, key FROM access.key "
                 "WHERE project = $1 ORDER BY created_at, id",
                 project,
             )
@@ -208,7 +201,25 @@ class Projects:
             )
             if live >= MAX_KEYS:
                 raise TooManyKeys(MAX_KEYS)
-            return CreatedKey(await _insert_key(connection, project, key, label, self._clock.now()), key)
+            return CreatedKey(await insert_key(connection, project, key, label, self._clock.now()), key)
+
+    async def keep_write_key(self, project: ProjectId, key: str) -> bool:
+        """Make one of the project's write keys readable that was made before their text was kept.
+
+        False when that text is no live write key of the project.
+        """
+        if kind_of(key) != "write":
+            return False
+        async with changing(self._pool) as connection:
+            await _live(connection, project)
+            found = await connection.fetchval(
+                "UPDATE access.key SET key = $3 WHERE project = $1 AND hash = $2 AND revoked_at IS NULL "
+                "RETURNING true",
+                project,
+                digest(key),
+                key,
+            )
+        return bool(found)
 
     async def revoke_key(self, project: ProjectId, key_id: str) -> bool:
         """Stop the key, and the tokens issued with it, everywhere within 5 s; may be said twice.
@@ -234,15 +245,6 @@ async def _live(connection: Connection, project: ProjectId) -> ProjectEntry:
     return _entry(row)
 
 
-async def _holds(connection: Connection, project: str, *keys: str) -> bool:
-    held = await connection.fetchval(
-        "SELECT count(*) FROM access.key WHERE project = $1 AND revoked_at IS NULL AND hash = ANY($2)",
-        project,
-        [digest(key) for key in keys],
-    )
-    return bool(held == len(keys))
-
-
 async def _rename(connection: Connection, project: ProjectId, name: str) -> None:
     taken = await connection.fetchval(
         "SELECT true FROM access.project WHERE name = $1 AND deleted_at IS NULL", name
@@ -261,35 +263,9 @@ async def _store_settings(connection: Connection, project: ProjectId, settings: 
     )
 
 
-async def _insert_key(
-    connection: Connection, project: ProjectId, key: str, label: str, now: datetime
-) -> KeyEntry:
-    kind = kind_of(key)
-    assert kind is not None, "new_key made it, or _checked_key let it pass"
-    entry = KeyEntry(new_id("key"), kind, label, key[-4:], now, None)
-    await connection.execute(
-        "INSERT INTO access.key (hash, id, project, kind, label, last_four, created_at) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        digest(key),
-        entry.id,
-        project,
-        entry.kind,
-        entry.label,
-        entry.last_four,
-        entry.created_at,
-    )
-    return entry
-
-
 def _entry(row: Record) -> ProjectEntry:
     settings = decode_settings(row["settings"], row["settings_version"])
     return ProjectEntry(Project(ProjectId(row["id"]), row["name"], settings), row["created_at"])
-
-
-def _checked_key(key: str, kind: KeyKind) -> str:
-    if kind_of(key) != kind:
-        raise InvalidValue(f"{kind}_key", f"That is no {kind} key: it starts with ff{kind[0]}_.")
-    return key
 
 
 def _checked_name(name: str) -> str:
