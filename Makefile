@@ -8,8 +8,9 @@ MEMBERS := $(wildcard libs/*) $(wildcard services/*)
 READY := $(VENV)/.ready
 PORT ?= 8087
 DATA ?= .footfall
+DEMO ?= 1
 
-.PHONY: help setup run check format lint imports types unit isolated test bench lock clean
+.PHONY: help setup run check format lint imports types unit isolated test bench screenshots lock clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,8 +25,8 @@ $(READY): requirements.lock $(wildcard libs/*/pyproject.toml) $(wildcard service
 	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
 	@touch $@
 
-run: setup ## Start Footfall on an embedded database (PORT=8087 DATA=.footfall)
-	@exec $(BIN)/footfall up --data $(DATA) --port $(PORT)
+run: setup ## Start Footfall on an embedded database, with a demo (PORT=8087 DATA=.footfall DEMO=1)
+	@exec $(BIN)/footfall up --data $(DATA) --port $(PORT) $(if $(filter-out 0,$(DEMO)),--demo)
 
 check: setup format lint imports types unit ## Format, lint, imports, types, unit tests, contract on memory (under a minute)
 
@@ -52,6 +53,9 @@ test: setup ## Everything, on real Kafka and real PostgreSQL
 
 bench: setup ## Print the cost of admission, append, projection and fan-out
 	@PYTHONPATH=tests/support $(BIN)/python tests/bench
+
+screenshots: setup ## Photograph the pages of a fresh demo: build/screenshots, and docs/images for the README
+	@PYTHONPATH=tests/support $(BIN)/python tests/support/screenshots.py --readme
 
 lock: setup ## Resolve the dependencies again and write requirements.lock
 	@$(BIN)/uv lock -q --upgrade && $(BIN)/uv export -q --all-packages --no-emit-workspace --no-header -o requirements.lock

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from footfall.installation import AlreadyRunning, Installation, MainKeys, Running
+from footfall.installation import AlreadyRunning, Installation, ProjectKeys, Running
 from lifecycle.failures import StartError
 
 
@@ -34,7 +34,7 @@ def test_what_a_killed_process_left_is_not_taken_for_running(tmp_path: Path) -> 
 def test_keys_come_back_as_they_were_kept_and_are_private(tmp_path: Path) -> None:
     installation = Installation(tmp_path)
     assert installation.read_keys() is None
-    keys = MainKeys("ffw_x", "ffs_x", "p1")
+    keys = ProjectKeys("ffw_x", "ffs_x", "p1")
     installation.write_keys(keys)
     assert installation.read_keys() == keys
     assert stat.S_IMODE((tmp_path / "keys.json").stat().st_mode) == 0o600

@@ -12,7 +12,7 @@ from footfall.outcomes import OK, CommandFailed, answer
 
 
 async def create_project(name: str, data: Path | None, environ: Mapping[str, str], *, as_json: bool) -> int:
-    """Create a project; its keys are shown this once."""
+    """Create a project; its secret key is shown this once."""
     async with connect(data, environ) as installation:
         made = await installation.request(
             "POST", "/v1/projects", json={"name": name}, headers=installation.admin_headers()
@@ -22,7 +22,7 @@ async def create_project(name: str, data: Path | None, environ: Mapping[str, str
     def show(console: Console) -> None:
         for part, value in shown.items():
             console.print(f"{part.replace('_', ' '):<12}{value}")
-        console.print("These keys are not shown again.", style="dim")
+        console.print("The secret key is not shown again.", style="dim")
 
     answer(as_json, shown, show)
     return OK

@@ -22,6 +22,7 @@ async def announce(ready: Ready, *, as_json: bool, ready_file: Path | None) -> N
         "project": ready.main.project,
         "write_key": ready.main.write_key,
         "secret_key": ready.main.secret_key,
+        "demo": None if ready.demo is None else {"project": ready.demo.project},
         "pid": os.getpid(),
     }
     if ready_file is not None:
@@ -44,4 +45,10 @@ def _show(console: Console, ready: Ready) -> None:
     console.print(f"  curl {ready.url}/v1/events -H 'Authorization: Bearer {main.write_key}' -d '{_EVENT}'")
     console.print("Watch the stream:", style="bold")
     console.print(f"  curl -N {ready.url}/v1/stream -H 'Authorization: Bearer {main.secret_key}'")
+    if ready.demo is not None:
+        console.print("\nThe demo runs beside it:", style="bold")
+        console.print(
+            f"  project {ready.demo.project} (demo): an invented company's customers, thirty days and live. The pages "
+            "open with\n  it until your own project has its first event. Without: footfall up, or make run DEMO=0"
+        )
     console.print("\nCtrl-C stops everything.", style="dim")

@@ -67,6 +67,9 @@ def up(
         typer.Option(envvar="FOOTFALL_LOG", help="What keeps the events: the embedded database, or Kafka."),
     ] = "postgres",
     kafka: Kafka = "",
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Add project demo: an invented company's customers, live.")
+    ] = False,
     ready_file: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Written once everything answers: url, keys, login link, pid."),
@@ -82,13 +85,14 @@ def up(
 
     \b
     footfall up
+    footfall up --demo
     footfall up --port 9000 --data /srv/footfall
     footfall up --log kafka --kafka kafka-1:9092
     """
     from footfall.launch import Launch
     from footfall.start import check_settings, start
 
-    options = Launch(data, host, port, log, kafka)
+    options = Launch(data, host, port, log, kafka, demo)
     if check:
         raise typer.Exit(check_settings(options, os.environ, as_json=as_json))
     raise typer.Exit(start(options, os.environ, ready_file=ready_file, as_json=as_json))

@@ -138,6 +138,7 @@ async def _started(directory: Path, environ: Mapping[str, str]) -> AsyncIterator
         0,
         "kafka" if environ.get("FOOTFALL_LOG") == "kafka" else "postgres",
         environ.get("FOOTFALL_KAFKA", ""),
+        demo=False,
     )
 
     def end_block(_: "asyncio.Task[None]") -> None:

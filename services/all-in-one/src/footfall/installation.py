@@ -1,4 +1,4 @@
-"""The embedded installation's directory: who holds it, how it is reached, and its first project's keys."""
+"""The embedded installation's directory: who holds it, how it is reached, and its own projects' keys."""
 
 import fcntl
 import os
@@ -6,11 +6,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
 from lifecycle.failures import StartError
+
+KeyHolder: TypeAlias = Literal["main", "demo"]
+"""The projects whose keys are kept."""
 
 DEFAULT_DIRECTORY: Final = Path(".footfall")
 _HELD_AFTER_S: Final = 1.0
@@ -28,8 +31,11 @@ class Running(msgspec.Struct, frozen=True):
     admin_token: str
 
 
-class MainKeys(msgspec.Struct, frozen=True):
-    """DIR/keys.json: the keys of project `main`; `project` is missing until it was created with them."""
+class ProjectKeys(msgspec.Struct, frozen=True):
+    """DIR/keys.json: the keys of project `main`; DIR/demo-keys.json: those of `demo`.
+
+    `project` is missing until it was created with them.
+    """
 
     write_key: str
     secret_key: str
@@ -43,7 +49,7 @@ class Installation:
         self.directory = directory.absolute()
         self._lock = self.directory / "lock"
         self._run = self.directory / "run.json"
-        self._keys = self.directory / "keys.json"
+        self.demo_progress = self.directory / "demo-progress.json"
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -86,20 +92,24 @@ class Installation:
         """Let commands find this process."""
         write_whole(self._run, msgspec.json.encode(running))
 
-    def read_keys(self) -> MainKeys | None:
+    def read_keys(self, of: KeyHolder = "main") -> ProjectKeys | None:
         """The kept keys; None before the first start."""
+        file = self._keys(of)
         try:
-            return msgspec.json.decode(self._keys.read_bytes(), type=MainKeys)
+            return msgspec.json.decode(file.read_bytes(), type=ProjectKeys)
         except FileNotFoundError:
             return None
         except (OSError, msgspec.DecodeError) as error:
             raise StartError(
-                f"{self._keys} cannot be read ({error}). Move it away; project main then gets new keys."
+                f"{file} cannot be read ({error}). Move it away; project {of} then gets new keys."
             ) from error
 
-    def write_keys(self, keys: MainKeys) -> None:
+    def write_keys(self, keys: ProjectKeys, of: KeyHolder = "main") -> None:
         """Keep the keys."""
-        write_whole(self._keys, msgspec.json.format(msgspec.json.encode(keys)))
+        write_whole(self._keys(of), msgspec.json.format(msgspec.json.encode(keys)))
+
+    def _keys(self, of: KeyHolder) -> Path:
+        return self.directory / ("keys.json" if of == "main" else f"{of}-keys.json")
 
     def _take(self, lock: int) -> None:
         deadline_s = time.monotonic() + _HELD_AFTER_S

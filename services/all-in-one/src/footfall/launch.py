@@ -15,14 +15,17 @@ import httpx
 
 from eventlog.errors import LogUnavailable
 from footfall.app import make_possible_topics, open_suite
+from footfall.demo.traffic import run_demo
 from footfall.embedded import open_postgres
 from footfall.installation import Installation, Running
-from footfall.main_project import MainProject, ensure_main_project
+from footfall.own_projects import NotOurs, OwnProject, ensure_demo_project, ensure_main_project
 from footfall.schemas import prepare_database
 from footfall.suite_settings import LogPlace, SuiteSettings, load_settings
+from lifecycle.clock import SystemClock
 from lifecycle.failures import SettingsError, StartError
 from lifecycle.process import run
 from lifecycle.server import listening
+from lifecycle.service import Task
 from telemetry import logs
 from telemetry.logs import get_logger
 
@@ -41,6 +44,7 @@ class Launch(NamedTuple):
     port: int
     log: Literal["postgres", "kafka"]
     kafka: str
+    demo: bool
 
 
 class Ready(NamedTuple):
@@ -48,7 +52,8 @@ class Ready(NamedTuple):
 
     url: str
     login_url: str
-    main: MainProject
+    main: OwnProject
+    demo: OwnProject | None
     admin_token: str
 
 
@@ -73,17 +78,23 @@ async def launch(
             await prepare_database(postgres.url)
             await _make_topics(settings.log_place)
             main = await ensure_main_project(installation, postgres.url)
+            demo = await _ensure_demo(installation, postgres.url) if options.demo else None
 
             answering = asyncio.Event()
+            announced = asyncio.Event()
 
             async def tell() -> None:
                 await answering.wait()
                 login_url = await _log_in(url, admin_token)
                 installation.write_run(Running(url, os.getpid(), admin_token))
-                await announce(Ready(url, login_url, main, admin_token))
+                await announce(Ready(url, login_url, main, demo, admin_token))
+                announced.set()
                 await asyncio.Event().wait()
 
-            async with open_suite(settings, {"postgres": postgres.watch, "announcement": tell}) as service:
+            tasks: dict[str, Task] = {"postgres": postgres.watch, "announcement": tell}
+            if demo is not None:
+                tasks["demo"] = _demo(announced, url, demo, installation)
+            async with open_suite(settings, tasks) as service:
                 await run(
                     service,
                     host=options.host,
@@ -92,6 +103,24 @@ async def launch(
                     limits=settings.shared.limits,
                     on_ready=answering.set,
                 )
+
+
+async def _ensure_demo(installation: Installation, database_url: str) -> OwnProject | None:
+    try:
+        return await ensure_demo_project(installation, database_url)
+    except NotOurs:
+        _log.warning(
+            "A project of another purpose is named demo, so there is no demo. Rename it, or start without --demo."
+        )
+        return None
+
+
+def _demo(announced: asyncio.Event, url: str, project: OwnProject, installation: Installation) -> Task:
+    async def run_when_announced() -> None:
+        await announced.wait()
+        await run_demo(url, project, installation.demo_progress, SystemClock())
+
+    return run_when_announced
 
 
 def _require_free(host: str, port: int) -> None:

@@ -3,8 +3,8 @@ from pathlib import Path
 from access.keys import new_key
 from access.projects import Projects
 from eventmodel import ProjectId
-from footfall.installation import Installation, MainKeys
-from footfall.main_project import ensure_main_project
+from footfall.installation import Installation, ProjectKeys
+from footfall.own_projects import ensure_main_project
 from lifecycle.clock import SystemClock
 from lifecycle.database import open_pool
 
@@ -13,14 +13,14 @@ async def test_the_first_start_makes_it_and_the_next_ones_find_it(migrated_url: 
     installation = Installation(tmp_path)
     first = await ensure_main_project(installation, migrated_url)
     assert await ensure_main_project(installation, migrated_url) == first
-    assert installation.read_keys() == MainKeys(first.write_key, first.secret_key, first.project)
+    assert installation.read_keys() == ProjectKeys(first.write_key, first.secret_key, first.project)
 
 
 async def test_a_start_that_died_between_keeping_and_creating_goes_on_with_the_same_keys(
     migrated_url: str, tmp_path: Path
 ) -> None:
     installation = Installation(tmp_path)
-    kept = MainKeys(new_key("write"), new_key("secret"))
+    kept = ProjectKeys(new_key("write"), new_key("secret"))
     installation.write_keys(kept)
     main = await ensure_main_project(installation, migrated_url)
     assert (main.write_key, main.secret_key) == (kept.write_key, kept.secret_key)
@@ -43,3 +43,14 @@ async def test_it_is_made_anew_after_it_was_deleted(migrated_url: str, tmp_path:
     again = await ensure_main_project(Installation(tmp_path), migrated_url)
     assert again.project != first.project
     assert again.secret_key != first.secret_key
+
+
+async def test_the_write_key_of_an_earlier_installation_becomes_readable(
+    migrated_url: str, tmp_path: Path
+) -> None:
+    main = await ensure_main_project(Installation(tmp_path), migrated_url)
+    async with open_pool(migrated_url, max_size=1) as pool:
+        await pool.execute("UPDATE access.key SET key = NULL")
+        assert await ensure_main_project(Installation(tmp_path), migrated_url) == main
+        keys = await Projects(pool, SystemClock()).keys(ProjectId(main.project))
+    assert {key.kind: key.key for key in keys} == {"write": main.write_key, "secret": None}
