@@ -54,7 +54,7 @@ TARGETS = (
     Target("/v1/projects/{project}/keys", MIB // 4),
     Target("/v1/imports?source=ndjson", MIB),
     Target("/v1/imports/plan?source=access-log", 8 * MIB),
-    Target("/login", 4096),
+    Target("/login", 8192),
 )
 
 

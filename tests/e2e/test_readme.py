@@ -1,7 +1,8 @@
 """Runs what README.md shows, in its order, against one running `footfall up`.
 
-A block in sh or python is run; the json block after it is its answer, the text block after a stream what
-comes in; `…` stands for anything. Blocks in console are for people: they are compared with the Makefile.
+A block in sh or python is run, one in js in Chromium, on a page of Footfall's origin with a stream token. The
+json block after it is its answer, the text block after a stream what comes in; `…` stands for anything.
+Blocks in console are for people: they are compared with the Makefile.
 """
 
 import json
@@ -18,10 +19,12 @@ from typing import IO
 
 import httpx
 import pytest
+from playwright.sync_api import sync_playwright
 
 from footfall_process import FOOTFALL, eventually, footfall_up
+from open_pages import CHROMIUM
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -52,6 +55,12 @@ class Place:
         text = example.text.replace(_ADDRESS, self.url).replace(".venv/bin/footfall", FOOTFALL)
         return ["sh", "-euc", text] if example.language == "sh" else [sys.executable, "-c", text]
 
+    def token(self) -> str:
+        """A stream token of the project."""
+        headers = {"authorization": f"Bearer {self.environ['SECRET_KEY']}"}
+        answer = httpx.post(f"{self.url}/v1/tokens", json={}, headers=headers, trust_env=False)
+        return str(answer.raise_for_status().json()["token"])
+
     def open_streams(self) -> int:
         page = httpx.get(f"{self.url}/metrics", trust_env=False).text
         return sum(int(float(number)) for number in _CONNECTIONS.findall(page))
@@ -73,7 +82,7 @@ def _examples() -> list[Example]:
     blocks = [*_blocks(), ("", "")]
     for (info, text), (below, expected) in pairwise(blocks):
         language, _, how = info.partition(" ")
-        if language in ("sh", "python"):
+        if language in ("sh", "python", "js"):
             found.append(
                 Example(language, how == "stream", text, expected if below in ("json", "text") else None)
             )
@@ -94,7 +103,9 @@ def test_every_example_does_what_is_written_below_it(place: Place) -> None:
     assert len(examples) > 5
     sending = next(each for each in examples if "/v1/events" in each.text)
     for example in examples:
-        if example.streams:
+        if example.language == "js":
+            _follow_in_browser(place, example, sending)
+        elif example.streams:
             _follow(place, example, sending)
         elif example.expected is None:
             _answer(place, example)
@@ -146,6 +157,30 @@ def _follow(place: Place, example: Example, sending: Example) -> None:
         process.wait()
 
 
+def _follow_in_browser(place: Place, example: Example, sending: Example) -> None:
+    """Run the script in a page, send one event once its stream is open, and wait for what it is to log."""
+    assert example.expected is not None
+    expected = example.expected.strip()
+    eventually(lambda: place.open_streams() == 0)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page()
+        page.goto(f"{place.url}/js/footfall.js")
+        logged: list[str] = []
+        page.on("console", lambda message: logged.append(message.text))
+        script = f"token => {{ (async () => {{ {example.text} }})(); }}"
+        page.evaluate(script, place.token())
+        try:
+            eventually(lambda: place.open_streams() == 1)
+            _answer(place, sending)
+            # Playwright hands over what was logged while it is being asked something.
+            eventually(lambda: page.evaluate("1") and expected in logged)
+        except AssertionError as error:
+            raise AssertionError(f"{example.text}\nlogged:\n{logged}") from error
+        finally:
+            browser.close()
+
+
 def _is_like(said: str, expected: str) -> bool:
     return _matches(json.loads(said), json.loads(expected))
 
@@ -171,7 +206,10 @@ def test_every_make_target_named_in_a_console_block_exists() -> None:
 
 def test_every_block_says_its_language_and_each_expectation_has_its_example() -> None:
     infos = [info for info, _ in _blocks()]
-    assert set(infos) <= {"sh", "sh stream", "python", "python stream", "console", "json", "text"}
+    assert set(infos) <= {
+        *("sh", "sh stream", "python", "python stream", "js stream"),
+        *("console", "json", "text"),
+    }
     assert sum(each.expected is not None for each in _examples()) == sum(
         info in ("json", "text") for info in infos
     )

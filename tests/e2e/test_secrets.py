@@ -1,4 +1,7 @@
-"""Whatever is secret goes in through every door; none of it comes out in logs, metrics, errors or process lists."""
+"""Whatever is secret goes in through every door; none of it comes out in logs, metrics, errors or process lists.
+
+A write key is public and can be read again, where its project is administered; it is spread nowhere either.
+"""
 
 import asyncio
 import base64
@@ -136,6 +139,7 @@ def test_no_secret_is_written_down_anywhere(tmp_path: Path) -> None:
                 secrets = _credentials(client)
                 _fill(client, secrets[1], secrets[2])
                 told = _told(client, secrets)
+                shown = _shown(client, secrets)
                 asyncio.run(_fail_in_database(up.directory))
                 metrics = client.get("/metrics").text
             commands = "\n".join(" ".join(_command(one)) for one in family(up.process))
@@ -156,6 +160,9 @@ def test_no_secret_is_written_down_anywhere(tmp_path: Path) -> None:
         assert [place for place, text in places.items() if secret in text] == [], secret
     assert [_around(text, CONTENT) for text in places.values() if CONTENT in text] == []
     assert told == []
+    _, write_key, secret_key, *_ = secrets
+    assert [path for path, text in shown.items() if secret_key in text] == []
+    assert [path.rpartition("/")[2] for path, text in shown.items() if write_key in text] == ["keys"]
     for name in ("write_key", "secret_key"):
         assert up.facts[name] in stdout, "its owner is told, once"
         assert [place for place, text in places.items() if place != "stdout" and up.facts[name] in text] == []
@@ -175,6 +182,24 @@ def _told(client: httpx.Client, secrets: tuple[str, ...]) -> list[str]:
             answer.close()
             client.cookies.clear()
     return found
+
+
+def _shown(client: httpx.Client, secrets: tuple[str, ...]) -> dict[str, str]:
+    """What the pages and the routes behind them say to who has logged in and administers the project."""
+    link = client.post("/v1/logins", headers=bearer(secrets[2])).json()["path"]
+    token = httpx.URL(link).params["token"]
+    client.post("/login", data={"token": token}, headers={"origin": str(client.base_url).rstrip("/")})
+    [project] = [item["project"] for item in client.get("/v1/session").json()["projects"]]
+    asked = {"project": project}
+    paths = [
+        "/v1/session", "/v1/projects", f"/v1/projects/{project}", f"/v1/projects/{project}/keys", "/v1/pulse",
+        "/v1/activity", "/v1/accounts", "/v1/users", "/v1/sources", "/v1/actions", "/v1/rules", "/v1/imports",
+        "/login", "/pulse", "/accounts", "/accounts/acme", "/sources", "/actions",
+    ]  # fmt: skip
+    answers = {path: client.get(path, params=asked) for path in paths}
+    client.cookies.clear()
+    assert {answer.status_code for answer in answers.values()} == {200}
+    return {path: f"{answer.headers}\n{answer.text}" for path, answer in answers.items()}
 
 
 def _around(text: str, word: str) -> str:

@@ -40,6 +40,10 @@ def expected(kind: Kind, who: Who) -> set[int]:
         return {200, 303, 410}
     if kind == "pixel":
         return {200}
+    if kind == "page":
+        return {404} if who in ("their session, our project", "their session, both projects") else {303}
+    if kind == "session":
+        return {200} if who in _SESSIONS else {401}
     if who in _UNKNOWN:
         return {401}
     if kind == "send":
@@ -188,7 +192,7 @@ def test_another_credential_gets_a_refusal_or_its_own_and_never_our_data(
             return f"{route} as {who}: {status}, expected {expected(case.kind, who)}: {said[:200]}"
         if words := _leaked(said, asked):
             return f"{route} as {who} shows {words}"
-        if status >= 400 and case.kind not in ("public", "pixel") and not _in_contract(said):
+        if status >= 400 and case.kind not in ("public", "pixel", "page") and not _in_contract(said):
             return f"{route} as {who} answers no error of the contract: {said[:200]}"
         return None
 

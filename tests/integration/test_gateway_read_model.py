@@ -81,6 +81,7 @@ async def test_pulse_counts_now_today_and_sign_ups(gateway: Gateway) -> None:
     assert pulse["active_users"] == {"now": 2, "today": 5}
     assert pulse["trial_signups_today"] == 1
     assert counts(pulse["top_activities"]) == {"opened report": 4, "signed up": 2, "Signed_Up": 1}
+    assert pulse["activities_today"] == 7
     assert pulse["time_zone"] == "UTC"
     gateway.clock.advance(360)
     assert (await gateway.get("/v1/pulse"))["active_users"] == {"now": 0, "today": 5}

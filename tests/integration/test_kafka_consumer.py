@@ -83,7 +83,7 @@ async def test_each_record_is_applied_once_while_members_come_and_go_and_the_bro
     store, ledger = MemoryParts(), Ledger()
 
     def member() -> "_Member":
-        return _Member(own_kafka_broker.bootstrap, name, live, backfill, store, ledger)
+        return _Member(own_kafka_broker.bootstrap, name, [live], backfill, store, ledger)
 
     async with (
         asyncio.timeout(150),
@@ -120,23 +120,69 @@ async def test_each_record_is_applied_once_while_members_come_and_go_and_the_bro
         assert numbers == list(range(feed.sent[user]))
 
 
+async def test_a_group_begins_to_read_one_more_topic_while_an_old_member_still_runs(
+    kafka_broker: Broker,
+) -> None:
+    """As an installation is upgraded: member by member, with positions in the topics it has read so far."""
+    name = f"consumer.{secrets.token_hex(4)}"
+    live, backfill, more = f"{name}.live", f"{name}.backfill", f"{name}.more"
+    await create_topics(kafka_broker.bootstrap, [live, backfill, more], PARTITIONS)
+    store, ledger = MemoryParts(), Ledger()
+
+    async def applied(count: int) -> None:
+        async with asyncio.timeout(60):
+            while len(ledger.applied) < count:
+                await asyncio.sleep(0.05)
+
+    def messages(what: str) -> list[Message]:
+        users = (f"user-{user}" for user in range(USERS))
+        return [
+            Message(f"p:u:{user}".encode(), json.dumps({"id": f"{user}-{what}/0"}).encode()) for user in users
+        ]
+
+    def member(*topics: str) -> "_Member":
+        return _Member(kafka_broker.bootstrap, name, topics, backfill, store, ledger)
+
+    async with open_log(kafka_broker.bootstrap) as log:
+        await log.append(more, messages("refused before"))
+        async with member(live).running():
+            await log.append(live, messages("before"))
+            await applied(USERS)
+            async with member(live, more).running():
+                await log.append(live, messages("meanwhile"))
+                await applied(2 * USERS)
+        async with member(live, more).running():
+            await applied(3 * USERS)
+            await log.append(live, messages("after"))
+            await log.append(more, messages("refused after"))
+            await applied(5 * USERS)
+    assert set(Counter(ledger.applied).values()) == {1}
+
+
 class _Member:
     def __init__(
-        self, bootstrap: str, group: str, live: str, backfill: str, store: MemoryParts, ledger: Ledger
+        self,
+        bootstrap: str,
+        group: str,
+        live: Sequence[str],
+        backfill: str,
+        store: MemoryParts,
+        ledger: Ledger,
     ) -> None:
         self._bootstrap = bootstrap
-        self._names: Sequence[str] = (group, live, backfill)
+        self._group = group
+        self._live = live
+        self._backfill = backfill
         self._store = store
         self._ledger = ledger
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        group, live, backfill = self._names
         async with open_log(self._bootstrap) as log, asyncio.TaskGroup() as tasks:
             consumer = Consumer(
-                group=group,
-                live=[live],
-                backfill=[backfill],
+                group=self._group,
+                live=self._live,
+                backfill=[self._backfill],
                 log=log,
                 store=self._store,
                 handler=self._ledger,

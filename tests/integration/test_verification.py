@@ -151,9 +151,14 @@ _FAULTS: dict[str, Sequence[str]] = {
         "update gateway.person set traits_at = now()",
         f"{_EXTRA} 'u:extra', 1, $1, $1",
     ],
-    "account_person": [
-        "update gateway.account_person set activities = 77",
-        f"{_EXTRA} 'extra', 'u:extra', 1, $1, $1",
+    "person_action": [
+        "update gateway.person_action set activities = 77",
+        "update gateway.person_action set last_seen = last_seen + interval '1 s'",
+        f"{_EXTRA} 'extra', 'u:extra', 'extra', 1, $1, $1",
+    ],
+    "account_day": [
+        "update gateway.account_day set activities = activities + 1",
+        f"{_EXTRA} 'extra', ($1::timestamptz)::date, 1",
     ],
     "active_day": [f"{_EXTRA} ($1::timestamptz)::date, 'u:extra'"],
     "trial_signup": [

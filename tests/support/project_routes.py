@@ -1,4 +1,4 @@
-"""The gateway's project, login and token routes on a real database, called without a socket."""
+"""The gateway's project, login, token and page routes on a real database, called without a socket."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from pydantic import SecretStr
 
 from access.cache import Access, open_access
+from access.database import Pool
 from access.issuing import TokenIssuer
 from access.logins import Logins
 from access.projects import Created, Projects
@@ -18,7 +19,12 @@ from fake_clock import FakeClock
 from lifecycle.database import open_pool
 from lifecycle.errors import install_errors
 from stream_gateway import login, projects, tokens
+from stream_gateway.assets import asset_routes, load_assets
+from stream_gateway.history import ensure_months
+from stream_gateway.notices import Notices
+from stream_gateway.pages import page_routes
 from stream_gateway.principals import Administrators, Readers
+from stream_gateway.sessions import Sessions, session_routes
 from telemetry.metrics import Metrics
 
 ADMIN_TOKEN = "admin-token-of-the-test"
@@ -28,6 +34,7 @@ ORIGIN = "http://footfall.test"
 @dataclass
 class Routes:
     app: FastAPI
+    pool: Pool
     client: httpx.AsyncClient
     access: Access
     projects: Projects
@@ -59,6 +66,8 @@ async def open_routes(url: str) -> AsyncIterator[Routes]:
     """The routes, and `GET` and `POST /probe` that answer who reads."""
     clock = FakeClock()
     async with open_pool(url) as pool, open_access(pool, clock, Metrics("test")) as access:
+        async with pool.acquire() as connection:
+            await ensure_months(connection, clock.now(), 1)
         written, logins = Projects(pool, clock), Logins(pool, clock)
         app = FastAPI(redirect_slashes=False)
         install_errors(app)
@@ -66,7 +75,12 @@ async def open_routes(url: str) -> AsyncIterator[Routes]:
         administrators = Administrators(access, SecretStr(ADMIN_TOKEN))
         app.include_router(projects.router(written, logins, access, administrators))
         app.include_router(tokens.router(TokenIssuer(pool, access, clock), access))
-        app.include_router(login.router(logins, access))
+        assets = load_assets()
+        notices, sessions = Notices(assets), Sessions(pool, access)
+        app.include_router(login.router(logins, access, notices))
+        app.include_router(session_routes(sessions, access))
+        app.include_router(page_routes(access, sessions, assets, notices))
+        app.include_router(asset_routes(assets))
 
         @app.get("/probe")
         @app.post("/probe")
@@ -81,4 +95,4 @@ async def open_routes(url: str) -> AsyncIterator[Routes]:
 
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as client:
-            yield Routes(app, client, access, written, logins, clock)
+            yield Routes(app, pool, client, access, written, logins, clock)

@@ -7,7 +7,7 @@ from two_tenants import Tenants
 
 Kind: TypeAlias = Literal[
     "read list", "read whole", "read one", "change own", "change one", "project", "projects",
-    "new project", "login link", "send", "pixel", "public",
+    "new project", "login link", "send", "pixel", "public", "page", "session",
 ]  # fmt: skip
 
 
@@ -33,11 +33,17 @@ def cases(tenants: Tenants) -> dict[tuple[str, str], Case]:
         ("GET", "/v1/stream"): Case("read list", "/v1/stream"),
         ("GET", "/v1/pulse"): Case("read whole", "/v1/pulse", shows=True),
         ("GET", "/v1/pulse/days"): Case("read whole", "/v1/pulse/days", shows=True),
+        ("GET", "/v1/sources"): Case("read whole", "/v1/sources", shows=True),
+        ("GET", "/v1/pulse/minutes"): Case("read whole", "/v1/pulse/minutes"),
+        ("GET", "/v1/pulse/hours"): Case("read whole", "/v1/pulse/hours"),
         ("GET", "/v1/accounts"): Case("read whole", "/v1/accounts", shows=True),
         ("GET", "/v1/users"): Case("read whole", "/v1/users", shows=True),
         ("GET", "/v1/activity/{event_id:path}"): Case("read one", f"/v1/activity/{names.event}", shows=True),
         ("GET", "/v1/accounts/{account:path}"): Case("read one", f"/v1/accounts/{names.account}", shows=True),
         ("GET", "/v1/users/{user:path}"): Case("read one", f"/v1/users/{names.user}", shows=True),
+        ("GET", "/v1/visitors/{anonymous_id:path}"): Case(
+            "read one", f"/v1/visitors/{names.visitor}", shows=True
+        ),
         ("GET", "/v1/rules"): Case("change own", "/v1/rules", shows=True),
         ("POST", "/v1/rules"): Case("change own", "/v1/rules", {"text": rule}),
         ("POST", "/v1/rules/check"): Case("change own", "/v1/rules/check", {"text": rule}),
@@ -69,6 +75,18 @@ def cases(tenants: Tenants) -> dict[tuple[str, str], Case]:
         ("GET", "/login"): Case("public", "/login"),
         ("POST", "/login"): Case("public", "/login", content=b"token=tried"),
         ("POST", "/logout"): Case("public", "/logout"),
+        ("GET", "/v1/session"): Case("session", "/v1/session"),
+        ("GET", "/"): Case("public", "/"),
+        ("GET", "/assets/{version}/{path:path}"): Case("public", "/assets/tried/app.js"),
+        ("GET", "/pulse"): Case("page", "/pulse"),
+        ("GET", "/accounts"): Case("page", "/accounts"),
+        ("GET", "/accounts/{account:path}"): Case("page", "/accounts/tried"),
+        ("GET", "/users"): Case("page", "/users"),
+        ("GET", "/users/{user:path}"): Case("page", "/users/tried"),
+        ("GET", "/visitors/{anonymous_id:path}"): Case("page", "/visitors/tried"),
+        ("GET", "/activity/{event_id:path}"): Case("page", "/activity/tried"),
+        ("GET", "/sources"): Case("page", "/sources"),
+        ("GET", "/actions"): Case("page", "/actions"),
         ("GET", "/livez"): Case("public", "/livez"),
         ("GET", "/readyz"): Case("public", "/readyz"),
         ("GET", "/metrics"): Case("public", "/metrics"),

@@ -47,7 +47,7 @@ class Gateway:
 
     async def settled(self) -> None:
         """Return when everything in the log is projected."""
-        for topic in (topics.EVENTS, topics.BACKFILL):
+        for topic in (topics.EVENTS, topics.BACKFILL, topics.REJECTED):
             heads = sum(await self.log.heads(topic))
             async with asyncio.timeout(20):
                 while heads != await self.pool.fetchval(

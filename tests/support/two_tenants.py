@@ -38,6 +38,7 @@ class Names:
     """What the first project's things are called; each holds the canary."""
 
     user: str = f"{CANARY}-user"
+    visitor: str = f"{CANARY}-visitor"
     account: str = f"{CANARY}-account"
     action: str = f"{CANARY} action"
     event: str = f"{CANARY}-event"
@@ -114,7 +115,10 @@ def _fill(up: Up, ours: Tenant, theirs: Tenant) -> Names:
             "id": f"{CANARY}-identify",
             "traits": {"plan": f"{CANARY} plan"},
         }
-        assert our.post("/v1/events", json=[sent, described]).json()["accepted"] == 2
+        sdk = {"user-agent": f"{CANARY}-sdk/1"}
+        visited = {"anonymous_id": names.visitor, "action": names.action, "id": f"{CANARY}-visit"}
+        posted = our.post("/v1/events", json=[sent, described, visited], headers=sdk)
+        assert posted.json()["accepted"] == 3
         plain = {"user": "ada", "account": "acme", "action": "opened report", "id": "their-event"}
         assert their.post("/v1/events", json=plain).json()["accepted"] == 1
         lines = [
@@ -129,6 +133,7 @@ def _fill(up: Up, ours: Tenant, theirs: Tenant) -> Names:
         for client, path in (
             (our, f"/v1/activity/{names.event}"),
             (our, f"/v1/activity/{CANARY}-imported"),
+            (our, f"/v1/activity/{CANARY}-visit"),
             (their, "/v1/activity/their-event"),
         ):
             eventually(lambda client=client, path=path: client.get(path).status_code == 200, 30)  # type: ignore[misc]  # its arguments are bound here

@@ -31,6 +31,15 @@ async def test_an_admin_makes_and_ends_a_project(routes: Routes) -> None:
     assert (await routes.client.get("/v1/projects", headers=ADMIN)).json() == {"items": []}
 
 
+async def test_a_demo_is_one_from_the_beginning_and_for_good(routes: Routes) -> None:
+    answer = await routes.client.post("/v1/projects", json={"name": "demo", "demo": True}, headers=ADMIN)
+    path, headers = f"/v1/projects/{answer.json()['project']}", bearer(answer.json()["secret_key"])
+    change = {"time_zone": "Asia/Tokyo"}
+    assert (await routes.client.patch(path, json=change, headers=headers)).json()["demo"] is True
+    assert (await routes.client.get(path, headers=headers)).json()["demo"] is True
+    assert (await routes.client.patch(path, json={"demo": False}, headers=headers)).status_code == 422
+
+
 async def test_settings_are_changed_and_shown(routes: Routes) -> None:
     created = await routes.projects.create("shop")
     path, headers = f"/v1/projects/{created.project}", bearer(created.secret_key)
@@ -39,6 +48,7 @@ async def test_settings_are_changed_and_shown(routes: Routes) -> None:
     assert changed == {
         "project": created.project,
         "created_at": "2026-11-22T09:30:00Z",
+        "demo": False,
         "settings_version": 2,
         **change,
     }
@@ -82,7 +92,11 @@ async def test_keys_are_made_listed_and_revoked(routes: Routes) -> None:
     assert made["key"].startswith("ffs_")
     listed = (await routes.client.get(path, headers=headers)).json()["items"]
     assert ("secret", "ci") in [(key["kind"], key["label"]) for key in listed]
-    assert not any("key" in key or "hash" in key for key in listed)
+    texts = {key["kind"]: key["key"] for key in listed}
+    assert texts == {"write": created.write_key, "secret": None}
+    assert created.secret_key not in str(listed)
+    assert made["key"] not in str(listed)
+    assert not any("hash" in key for key in listed)
     assert (await routes.client.get(path, headers=bearer(made["key"]))).status_code == 200
     revoked = await routes.client.delete(f"{path}/{made['id']}", headers=headers)
     assert revoked.status_code == 204

@@ -5,9 +5,9 @@ from starlette.responses import Response
 
 from access.model import Principal
 from lifecycle.errors import Problem
-from stream_gateway.answers import answer, limit_of, not_found, text_of
+from stream_gateway.answers import answer, limit_of, not_found, subject_of, text_of
 from stream_gateway.keyset import format_before, parse_before
-from stream_gateway.principals import Readers, narrow, require_whole_project
+from stream_gateway.principals import Readers, narrow_subject, require_whole_project
 from stream_gateway.read_model import HistoryFilter, ReadModel
 
 
@@ -40,18 +40,8 @@ def activity_routes(reads: ReadModel, readers: Readers) -> APIRouter:
 
 
 def _filter(request: Request, principal: Principal) -> HistoryFilter:
-    account, user = text_of(request, "account"), text_of(request, "user")
-    anonymous_id = text_of(request, "anonymous_id")
-    if user is not None and anonymous_id is not None:
-        raise Problem(
-            400, "two_subjects", "Ask for user= or for anonymous_id=, not both.", field="anonymous_id"
-        )
-    if anonymous_id is not None:
-        # Nobody's token names an anonymous visitor.
-        require_whole_project(principal)
-    account, user = narrow(principal, account=account, user=user)
+    account, subject = narrow_subject(principal, text_of(request, "account"), subject_of(request))
     origin = text_of(request, "origin")
     if origin not in (None, "live", "import", "replay"):
         raise Problem(400, "invalid_origin", "origin is live, import or replay.", field="origin")
-    subject = f"u:{user}" if user is not None else None if anonymous_id is None else f"a:{anonymous_id}"
     return HistoryFilter(account=account, subject=subject, action=text_of(request, "action"), origin=origin)

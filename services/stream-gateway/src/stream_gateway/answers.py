@@ -35,6 +35,28 @@ def text_of(request: Request, name: str) -> str | None:
     return text
 
 
+def subject_of(request: Request) -> str | None:
+    """The subject that `user` or `anonymous_id` of the query names; raises Problem."""
+    user, anonymous_id = text_of(request, "user"), text_of(request, "anonymous_id")
+    if user is not None and anonymous_id is not None:
+        raise Problem(
+            400, "two_subjects", "Ask for user= or for anonymous_id=, not both.", field="anonymous_id"
+        )
+    if anonymous_id is not None:
+        return f"a:{anonymous_id}"
+    return None if user is None else f"u:{user}"
+
+
+def days_of(request: Request, most: int) -> int | None:
+    """The `days` of the query, 1 to `most`; raises Problem."""
+    text = request.query_params.get("days")
+    if text is None:
+        return None
+    if text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= most:
+        return int(text)
+    raise Problem(400, "invalid_days", f"days is a whole number from 1 to {most}.", field="days")
+
+
 def not_found(what: str) -> Problem:
     """The same answer for what does not exist and for what is another project's."""
     return Problem(404, "not_found", f"There is no such {what} in this project.")

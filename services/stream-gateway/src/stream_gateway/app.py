@@ -25,17 +25,24 @@ from lifecycle.errors import install_errors
 from lifecycle.migrations import Owner
 from lifecycle.service import Service
 from stream_gateway import login, projects, tokens
+from stream_gateway.account_reads import AccountReads
 from stream_gateway.activity import activity_routes
+from stream_gateway.assets import asset_routes, load_assets
 from stream_gateway.channel import Channel
 from stream_gateway.customers import customer_routes
 from stream_gateway.gate import Announcer, Gate
 from stream_gateway.history import ensure_months
+from stream_gateway.notices import Notices
+from stream_gateway.pages import page_routes
+from stream_gateway.person_reads import PersonReads
 from stream_gateway.principals import Administrators, Readers
 from stream_gateway.projector import BACKFILL, GROUP, LIVE, Projector
 from stream_gateway.pulse import pulse_routes
 from stream_gateway.purge import Purge
 from stream_gateway.read_model import ReadModel
+from stream_gateway.sessions import Sessions, session_routes
 from stream_gateway.settings import GatewaySettings
+from stream_gateway.sources import Sources, source_routes
 from stream_gateway.stream import Stream, StreamTopic
 from telemetry.metrics import Metrics
 from telemetry.requests import RequestLog
@@ -137,12 +144,18 @@ def _app(
     reads = ReadModel(pool)
     app.include_router(pulse_routes(reads, readers, access, activity, clock))
     app.include_router(activity_routes(reads, readers))
-    app.include_router(customer_routes(reads, readers, clock))
+    app.include_router(customer_routes(AccountReads(pool), PersonReads(pool), readers, access, clock))
+    app.include_router(source_routes(Sources(pool, Projects(pool, clock)), readers, clock))
     app.include_router(
         projects.router(Projects(pool, clock), logins, access, Administrators(access, settings.admin_token))
     )
     app.include_router(tokens.router(TokenIssuer(pool, access, clock), access))
-    app.include_router(login.router(logins, access))
+    assets = load_assets()
+    notices, sessions = Notices(assets), Sessions(pool, access)
+    app.include_router(login.router(logins, access, notices))
+    app.include_router(session_routes(sessions, access))
+    app.include_router(page_routes(access, sessions, assets, notices))
+    app.include_router(asset_routes(assets))
     return app
 
 

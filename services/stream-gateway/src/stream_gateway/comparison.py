@@ -50,7 +50,8 @@ DERIVED: Final = (
     _derived("account_action", ("project", "account", "action"), _SPAN),
     _derived("account", ("project", "account"), (*_SPAN, *_TRAITS)),
     _derived("person", ("project", "subject"), (*_SPAN, *_TRAITS)),
-    _derived("account_person", ("project", "account", "subject"), _SPAN),
+    _derived("person_action", ("project", "account", "subject", "action"), _SPAN),
+    _derived("account_day", ("project", "account", "day"), ("activities",)),
     _derived("active_day", ("project", "day", "subject")),
     _derived("trial_signup", ("project", "subject"), ("account", "action", "occurred_at")),
 )

@@ -1,29 +1,54 @@
-"""`/v1/accounts` and `/v1/users`: who the customers are and what each of them does."""
+"""`/v1/accounts`, `/v1/users` and `/v1/visitors`: who the customers are and what each of them does."""
+
+from collections.abc import Sequence
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from access.cache import Access
+from access.model import Principal
 from lifecycle.clock import Clock
-from stream_gateway.answers import answer, limit_of, not_found, text_of
-from stream_gateway.keyset import format_after, parse_after
+from stream_gateway.account_reads import ACCOUNT_SORTS, AccountReads, Member
+from stream_gateway.answers import answer, days_of, not_found
+from stream_gateway.counts import ActionChange
+from stream_gateway.keyset import format_after
+from stream_gateway.listing import Listing
+from stream_gateway.period import Days, Period
+from stream_gateway.person_reads import USER_SORTS, PersonReads, PersonRow
 from stream_gateway.principals import Readers, require_account, require_user, require_whole_project
-from stream_gateway.read_model import AccountRow, Membership, PersonRow, ReadModel
 
-_MEMBERS = 100
+_LISTED_DAYS = 90
+_PERIOD_DAYS = 366
 
 
-def customer_routes(reads: ReadModel, readers: Readers, clock: Clock) -> APIRouter:
-    """The routes, reading `reads`."""
+def customer_routes(
+    accounts: AccountReads, people: PersonReads, readers: Readers, access: Access, clock: Clock
+) -> APIRouter:
+    """The routes, reading `accounts` and `people`."""
     routes = APIRouter()
 
+    def zone(principal: Principal) -> str:
+        project = access.project(principal.project)
+        if project is None:
+            raise not_found("project")
+        return project.settings.time_zone
+
+    def period_of(request: Request, principal: Principal) -> Period | None:
+        number = days_of(request, _PERIOD_DAYS)
+        return None if number is None else Period.until(clock.now(), zone(principal), number)
+
     @routes.get("/v1/accounts")
-    async def accounts(request: Request) -> Response:
-        """Accounts by name; `next` goes into `after` for the next page."""
+    async def list_accounts(request: Request) -> Response:
+        """Accounts, sorted and searched; `next` goes into `after` for the next page."""
         principal = await readers.reader(request)
         require_whole_project(principal)
-        limit = limit_of(request)
-        found = await reads.accounts(principal.project, _after(request), limit)
-        following = format_after(found[-1].account) if len(found) == limit else None
+        listing = Listing.of(request, ACCOUNT_SORTS)
+        number = days_of(request, _LISTED_DAYS)
+        days = None if number is None else Days.until(clock.now(), zone(principal), number)
+        found = await accounts.page(principal.project, listing, days)
+        following = None
+        if len(found) == listing.limit:
+            following = format_after(listing.sort, getattr(found[-1], listing.sort), found[-1].account)
         return answer({"items": found, "next": following})
 
     @routes.get("/v1/accounts/{account:path}")
@@ -31,70 +56,82 @@ def customer_routes(reads: ReadModel, readers: Readers, clock: Clock) -> APIRout
         """One account: amount and breakdown of its activities, its people, when it began and was last seen."""
         principal = await readers.reader(request)
         require_account(principal, account)
-        row = None if "\0" in account else await reads.account(principal.project, account)
-        if row is None:
+        period = period_of(request, principal)
+        found = None if "\0" in account else await accounts.account(principal.project, account, period)
+        if found is None:
             raise not_found("account")
-        breakdown = await reads.account_breakdown(principal.project, account)
-        people = await reads.account_people(principal.project, account, _MEMBERS)
-        return answer(
-            _account(row)
-            | {"breakdown": breakdown, "people": list(map(_member, people)), "as_of": clock.now()}
-        )
+        row = found.row
+        body: dict[str, object] = {
+            "account": row.account,
+            "name": row.name,
+            "activities": row.activities,
+            "users": row.users,
+            "first_seen": row.first_seen,
+            "last_seen": row.last_seen,
+            "traits": row.traits,
+            "breakdown": found.breakdown,
+            "people": list(map(_member, found.members)),
+            "as_of": clock.now(),
+        }
+        if period is not None:
+            body["period"] = _period(period, found.changes) | {"people": found.people}
+        return answer(body)
 
     @routes.get("/v1/users")
-    async def users(request: Request) -> Response:
-        """Known users by id; `next` goes into `after` for the next page."""
+    async def list_users(request: Request) -> Response:
+        """Known users, sorted and searched; `next` goes into `after` for the next page."""
         principal = await readers.reader(request)
         require_whole_project(principal)
-        limit = limit_of(request)
-        found = await reads.people(principal.project, _after(request), limit)
-        following = format_after(found[-1].subject) if len(found) == limit else None
-        return answer({"items": list(map(_person, found)), "next": following})
+        listing = Listing.of(request, USER_SORTS)
+        found = await people.users(principal.project, listing)
+        following = None
+        if len(found) == listing.limit:
+            last = found[-1]
+            value = last.subject if listing.sort == "user" else getattr(last, listing.sort)
+            following = format_after(listing.sort, value, last.subject)
+        items = [_person(row) | {"account": row.account} for row in found]
+        return answer({"items": items, "next": following})
 
     @routes.get("/v1/users/{user:path}")
     async def user(request: Request, user: str) -> Response:
         """One user: amount and breakdown of their activities, traits, accounts, first and last seen."""
         principal = await readers.reader(request)
         require_user(principal, user)
-        subject = f"u:{user}"
-        row = None if "\0" in user else await reads.person(principal.project, subject)
-        if row is None:
-            raise not_found("user")
-        breakdown = await reads.person_breakdown(principal.project, subject)
-        memberships = await reads.person_accounts(principal.project, subject, _MEMBERS)
-        accounts = [
-            {
-                "account": membership.name,
-                "activities": membership.activities,
-                "first_seen": membership.first_seen,
-                "last_seen": membership.last_seen,
-            }
-            for membership in memberships
-        ]
-        return answer(_person(row) | {"breakdown": breakdown, "accounts": accounts, "as_of": clock.now()})
+        return await person(request, principal, f"u:{user}")
+
+    @routes.get("/v1/visitors/{anonymous_id:path}")
+    async def visitor(request: Request, anonymous_id: str) -> Response:
+        """The same of somebody who is not known by a user id."""
+        principal = await readers.reader(request)
+        # Nobody's token names an anonymous visitor.
+        require_whole_project(principal)
+        return await person(request, principal, f"a:{anonymous_id}")
+
+    async def person(request: Request, principal: Principal, subject: str) -> Response:
+        period = period_of(request, principal)
+        found = None if "\0" in subject else await people.person(principal.project, subject, period)
+        if found is None:
+            raise not_found("user" if subject.startswith("u:") else "visitor")
+        body = _person(found.row) | {
+            "breakdown": found.breakdown,
+            "accounts": found.memberships,
+            "as_of": clock.now(),
+        }
+        if period is not None:
+            body["period"] = _period(period, found.changes)
+        return answer(body)
 
     return routes
 
 
-def _after(request: Request) -> str | None:
-    text = text_of(request, "after")
-    return None if text is None else parse_after(text)
-
-
-def _account(row: AccountRow) -> dict[str, object]:
-    return {
-        "account": row.account,
-        "activities": row.activities,
-        "users": row.users,
-        "first_seen": row.first_seen,
-        "last_seen": row.last_seen,
-        "traits": row.traits,
-    }
+def _named(subject: str) -> dict[str, object]:
+    kind, _, name = subject.partition(":")
+    return {"user" if kind == "u" else "anonymous_id": name}
 
 
 def _person(row: PersonRow) -> dict[str, object]:
-    return {
-        "user": row.subject.removeprefix("u:"),
+    return _named(row.subject) | {
+        "name": row.name,
         "activities": row.activities,
         "first_seen": row.first_seen,
         "last_seen": row.last_seen,
@@ -102,11 +139,23 @@ def _person(row: PersonRow) -> dict[str, object]:
     }
 
 
-def _member(membership: Membership) -> dict[str, object]:
-    kind, _, name = membership.name.partition(":")
+def _member(member: Member) -> dict[str, object]:
+    return _named(member.subject) | {
+        "name": member.name,
+        "activities": member.activities,
+        "first_seen": member.first_seen,
+        "last_seen": member.last_seen,
+        "actions": member.actions,
+    }
+
+
+def _period(period: Period, changes: Sequence[ActionChange]) -> dict[str, object]:
+    days = period.days
     return {
-        "user" if kind == "u" else "anonymous_id": name,
-        "activities": membership.activities,
-        "first_seen": membership.first_seen,
-        "last_seen": membership.last_seen,
+        "days": (days.last - days.first).days + 1,
+        "from": days.first,
+        "to": days.last,
+        "activities": sum(change.count for change in changes),
+        "previous": sum(change.previous for change in changes),
+        "breakdown": changes,
     }

@@ -22,7 +22,7 @@ _zone = lru_cache(maxsize=1024)(ZoneInfo)
 
 @dataclass(frozen=True, slots=True)
 class Derivation:
-    """The settings that shape rows: the zone of `active_day`, the actions of `trial_signup` (folded)."""
+    """The settings that shape rows: the zone of all days, the actions of `trial_signup` (folded)."""
 
     time_zone: str
     trial_actions: frozenset[str]
@@ -49,6 +49,16 @@ async def rebuild(tx: "Connection", part: int, project: ProjectId, wanted: Deriv
         "insert into gateway.active_day (part, project, day, subject)"
         " select distinct part, project, (occurred_at at time zone $3)::date, subject from gateway.history"
         " where part = $1 and project = $2 and kind = any($4) and left(subject, 2) in ('u:', 'a:')",
+        part,
+        project,
+        wanted.time_zone,
+        kinds,
+    )
+    await tx.execute("delete from gateway.account_day where part = $1 and project = $2", part, project)
+    await tx.execute(
+        "insert into gateway.account_day (part, project, account, day, activities)"
+        " select part, project, account, (occurred_at at time zone $3)::date, count(*) from gateway.history"
+        " where part = $1 and project = $2 and kind = any($4) and account <> '' group by 1, 2, 3, 4",
         part,
         project,
         wanted.time_zone,

@@ -16,7 +16,14 @@ class Before(NamedTuple):
     seq: int
 
 
-_LARGEST_SEQ = (1 << 63) - 1
+class After(NamedTuple):
+    """Rows behind this: a value of what the list is sorted by, and within it the name."""
+
+    value: str | int | datetime
+    name: str
+
+
+_LARGEST_INT = (1 << 63) - 1
 
 
 def format_before(before: Before) -> str:
@@ -31,37 +38,49 @@ def parse_before(text: str) -> Before:
     except ValueError:
         at = None
     if at is not None:
-        return Before(_utc(at), -1)
+        return Before(_utc(at, "before"), -1)
     match _unpack(text, "before"):
-        case [str(time), int(seq)] if 0 <= seq <= _LARGEST_SEQ:
+        case [str(time), int(seq)] if 0 <= seq <= _LARGEST_INT:
             try:
-                return Before(_utc(datetime.fromisoformat(time)), seq)
+                return Before(_utc(datetime.fromisoformat(time), "before"), seq)
             except ValueError as error:
                 raise _invalid("before") from error
     raise _invalid("before")
 
 
-def format_after(name: str) -> str:
-    """The text of a keyset of names."""
-    return _pack([name])
+def format_after(sort: str, value: str | int | datetime, name: str) -> str:
+    """The text of a keyset of a list sorted by `sort`: the last row's value of it, and its name."""
+    return _pack([sort, value.isoformat() if isinstance(value, datetime) else value, name])
 
 
-def parse_after(text: str) -> str:
-    """The keyset of a text: what a page's `next` said; raises Problem."""
+def parse_after(text: str, sort: str, kind: type[str] | type[int] | type[datetime]) -> After:
+    """The keyset of a text: what a page's `next` said of a list sorted alike; raises Problem."""
     match _unpack(text, "after"):
-        case [str(name)] if "\0" not in name and not any("\ud800" <= letter <= "\udfff" for letter in name):
-            return name
+        case [str(by), str() | int() as value, str(name)] if by == sort and _is_text(name):
+            if kind is str and isinstance(value, str) and _is_text(value):
+                return After(value, name)
+            if kind is int and type(value) is int and 0 <= value <= _LARGEST_INT:
+                return After(value, name)
+            if kind is datetime and isinstance(value, str):
+                try:
+                    return After(_utc(datetime.fromisoformat(value), "after"), name)
+                except ValueError as error:
+                    raise _invalid("after") from error
     raise _invalid("after")
 
 
-def _utc(at: datetime) -> datetime:
+def _is_text(name: str) -> bool:
+    return "\0" not in name and not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
+def _utc(at: datetime, field: str) -> datetime:
     """The same moment in UTC; no zone, or a year that UTC has not, makes it no place to go on from."""
     if at.tzinfo is None:
-        raise _invalid("before")
+        raise _invalid(field)
     try:
         return at.astimezone(UTC)
     except OverflowError as error:
-        raise _invalid("before") from error
+        raise _invalid(field) from error
 
 
 def _pack(values: list[str | int]) -> str:

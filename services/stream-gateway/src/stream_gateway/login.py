@@ -3,93 +3,86 @@
 GET only shows a button: mail scanners and link previews follow links, and would use them up.
 """
 
-import base64
-import hashlib
 from html import escape
-from urllib.parse import parse_qs, quote
+from typing import Final
+from urllib.parse import parse_qs, quote, unquote
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import RedirectResponse
 
 from access.cache import Access
+from access.errors import AccessUnavailable
 from access.keys import is_secret
-from access.logins import SESSION_S, Logins
-from access.model import Session
+from access.logins import DEFAULT_LINK_S, SESSION_S, Logins
 from access.requests import SESSION_COOKIE, refuse_other_origin
-from eventmodel import ProjectId
 from lifecycle.errors import Problem
+from stream_gateway.notices import DATABASE_AWAY, Notices
+from stream_gateway.pages import page_path
 
-MAX_FORM_BYTES = 4_096
+MAX_FORM_BYTES = 8_192
+NEXT_COOKIE: Final = "footfall_next"
+"""The page somebody asked for before they had a link; the link that is made for them does not know it."""
 
-_STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:26rem;margin:20vh auto 0;padding:0 1.5rem;"
-    "color:#1b2430;background:#fbfaf7}h1{font-size:1.4rem;margin:0 0 .5rem}"
-    "button,a.go{display:inline-block;font:inherit;font-weight:600;border:0;border-radius:6px;"
-    "padding:.6rem 1.2rem;color:#fff;background:#0b5d4e;text-decoration:none;cursor:pointer}"
-    "button:focus-visible,a.go:focus-visible{outline:3px solid #d98e04;outline-offset:2px}"
-    "code{background:#ecebe5;padding:.1rem .3rem;border-radius:4px}"
-    "@media(prefers-color-scheme:dark){body{color:#e8e6df;background:#15191e}"
-    "code{background:#262c33}button,a.go{background:#14806b}}"
-)
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-_HEADERS = {
-    "cache-control": "no-store",
-    "content-security-policy": (
-        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action 'self'; base-uri 'none'; "
-        "frame-ancestors 'none'"
-    ),
-    # Not no-referrer: with it browsers send `Origin: null` with the form.
-    "referrer-policy": "same-origin",
-    "x-content-type-options": "nosniff",
-}
+_TITLE = "Log in"
 _BUTTON = (
-    "<h1>Log in to Footfall</h1><p>This link works once, and the login stays in this browser for "
-    f"{SESSION_S // 86_400} days.</p>"
+    f"<p>This link works once. The login then stays in this browser for {SESSION_S // 86_400} days.</p>"
     '<form method="post" action="/login"><input type="hidden" name="token" value="{token}">'
-    "<button autofocus>Log in</button></form>"
+    '<input type="hidden" name="next" value="{next}"><button class="primary" autofocus>Log in</button></form>'
 )
-_USED_UP = (
-    "<h1>This link no longer works</h1><p>It was used already, or its time is over. For a new one run "
-    "<code>footfall login</code> where Footfall runs, and open the link it prints.</p>"
+_GET_LINK = (
+    "<p>Run this where Footfall runs, and open the link it prints in this browser:</p>"
+    '<pre>footfall login</pre>'
 )
-_NO_LINK = (
-    "<h1>Log in to Footfall</h1><p>Run <code>footfall login</code> where Footfall runs, and open the link "
-    "it prints.</p>"
+_OPEN = (
+    '<p>This browser is logged in already.</p><a class="button primary go" href="{path}">Open Footfall</a>'
 )
-_LOGGED_IN = '<p>You are logged in here already.</p><p><a class="go" href="{path}">Open Footfall</a></p>'
+_PRESSED_TWICE = (
+    '<p class="last">Was the button pressed twice? Then you are logged in: '
+    '<a class="link" href="/pulse">open Footfall</a>.</p>'
+)
+_PRESS_AGAIN = "<p>{so} Go back, and press the button again in a few seconds.</p>"
 
 
-def router(logins: Logins, access: Access) -> APIRouter:
-    """The pages; they need no script and load nothing."""
+def router(logins: Logins, access: Access, notices: Notices) -> APIRouter:
+    """The pages; they need no script. `next` is followed where it is the address of one of our pages."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/login")
-    async def show_login(request: Request, token: str = "") -> Response:
-        if await logins.is_usable(token):
-            return _page(200, _BUTTON.format(token=escape(token)))
-        session = await access.by_session(request.cookies.get(SESSION_COOKIE, ""))
-        known = ""
+    async def show_login(request: Request) -> Response:
+        token, wanted = request.query_params.get("token", ""), page_path(request.query_params.get("next"))
+        try:
+            if await logins.is_usable(token):
+                button = _BUTTON.format(token=escape(token), next=escape(wanted or ""))
+                return notices.page(200, _TITLE, button)
+            session = await access.by_session(request.cookies.get(SESSION_COOKIE, ""))
+        except AccessUnavailable as error:
+            return notices.away(error)
         if session is not None:
-            known = _LOGGED_IN.format(path=escape(_page_of(_first_project(access, session))))
-        return _page(410, _USED_UP + known) if token else _page(200, _NO_LINK + known)
+            way_in = _OPEN.format(path=escape(wanted or "/pulse"))
+            return _used_up(notices, way_in) if token else notices.page(200, "You are logged in", way_in)
+        if token:
+            return _used_up(notices, _GET_LINK)
+        title = "You are logged out" if request.query_params.get("state") == "out" else _TITLE
+        response = notices.page(200, title, _GET_LINK)
+        if wanted is not None:
+            _set_cookie(request, response, NEXT_COOKIE, quote(wanted, safe=""), DEFAULT_LINK_S, "/login")
+        return response
 
     @routes.post("/login")
     async def log_in(request: Request) -> Response:
         refuse_other_origin(request)
-        token = parse_qs((await _form(request)).decode("latin-1")).get("token", [""])[0]
-        opened = await logins.consume(token, request.cookies.get(SESSION_COOKIE))
+        form = parse_qs((await _form(request)).decode("latin-1"))
+        try:
+            opened = await logins.consume(form.get("token", [""])[0], request.cookies.get(SESSION_COOKIE))
+        except AccessUnavailable:
+            return notices.page(503, DATABASE_AWAY, _PRESS_AGAIN.format(so="So you are not logged in yet."))
         if opened is None:
-            return _page(410, _USED_UP)
-        response = RedirectResponse(_page_of(opened.project or _first_project(access, None)), 303)
-        response.set_cookie(
-            SESSION_COOKIE,
-            opened.cookie,
-            max_age=SESSION_S,
-            httponly=True,
-            samesite="lax",
-            secure=_is_https(request),
-        )
-        response.headers["cache-control"] = "no-store"
+            return _used_up(notices, _GET_LINK + _PRESSED_TWICE)
+        wanted = page_path(form.get("next", [""])[0]) or page_path(_kept_next(request))
+        first = "/pulse" if opened.project is None else f"/pulse?project={quote(opened.project)}"
+        response = RedirectResponse(wanted or first, 303, {"cache-control": "no-store"})
+        _set_cookie(request, response, SESSION_COOKIE, opened.cookie, SESSION_S, "/")
+        _set_cookie(request, response, NEXT_COOKIE, "", 0, "/login")
         return response
 
     @routes.post("/logout")
@@ -97,32 +90,41 @@ def router(logins: Logins, access: Access) -> APIRouter:
         refuse_other_origin(request)
         cookie = request.cookies.get(SESSION_COOKIE, "")
         if is_secret(cookie):
-            await logins.end(cookie)
-            await access.refresh()
-        response = RedirectResponse("/login", 303)
-        response.delete_cookie(SESSION_COOKIE, httponly=True, samesite="lax", secure=_is_https(request))
+            try:
+                await logins.end(cookie)
+                await access.refresh()
+            except AccessUnavailable:
+                so = "So it is not certain that you are logged out."
+                return notices.page(503, DATABASE_AWAY, _PRESS_AGAIN.format(so=so))
+        response = RedirectResponse("/login?state=out", 303, {"cache-control": "no-store"})
+        _set_cookie(request, response, SESSION_COOKIE, "", 0, "/")
         return response
 
     return routes
 
 
-def _page(status: int, content: str) -> HTMLResponse:
-    return HTMLResponse(
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Footfall: log in</title>'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<style>{_STYLE}</style></head><body><main>{content}</main></body></html>",
-        status,
-        _HEADERS,
+def _used_up(notices: Notices, more: str) -> Response:
+    said = "<p>It was used already, or its time is over.</p>"
+    return notices.page(410, "This link no longer works", said + more)
+
+
+def _kept_next(request: Request) -> str:
+    return unquote(request.cookies.get(NEXT_COOKIE, ""))
+
+
+def _set_cookie(
+    request: Request, response: Response, name: str, value: str, max_age_s: int, path: str
+) -> None:
+    response.set_cookie(
+        name,
+        value,
+        max_age=max_age_s,
+        path=path,
+        httponly=True,
+        samesite="lax",
+        # Whoever forges the header makes only their own cookie stricter.
+        secure="https" in (request.url.scheme, request.headers.get("x-forwarded-proto")),
     )
-
-
-def _page_of(project: ProjectId | None) -> str:
-    return "/pulse" if project is None else f"/pulse?project={quote(project)}"
-
-
-def _first_project(access: Access, session: Session | None) -> ProjectId | None:
-    visible = (item.id for item in access.projects() if session is None or session.may_see(item.id))
-    return next(visible, None)
 
 
 async def _form(request: Request) -> bytes:
@@ -132,8 +134,3 @@ async def _form(request: Request) -> bytes:
         if len(body) > MAX_FORM_BYTES:
             raise Problem(413, "body_too_large", f"This form has at most {MAX_FORM_BYTES:,} bytes.")
     return bytes(body)
-
-
-def _is_https(request: Request) -> bool:
-    # Whoever forges the header makes only their own cookie stricter.
-    return "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))

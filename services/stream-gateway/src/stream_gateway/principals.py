@@ -51,6 +51,20 @@ def narrow(principal: Principal, *, account: str | None, user: str | None) -> tu
     )
 
 
+def narrow_subject(
+    principal: Principal, account: str | None, subject: str | None
+) -> tuple[str | None, str | None]:
+    """Like `narrow`, for a user or an anonymous visitor as a subject."""
+    if subject is not None and subject.startswith("a:"):
+        # Nobody's token names an anonymous visitor.
+        require_whole_project(principal)
+        return account, subject
+    account, user = narrow(
+        principal, account=account, user=None if subject is None else subject.removeprefix("u:")
+    )
+    return account, None if user is None else f"u:{user}"
+
+
 def require_account(principal: Principal, account: str) -> None:
     """Refuse a page about the account to whom it would show more than their token: 403."""
     if principal.user is not None:

@@ -19,6 +19,7 @@ from lifecycle.clock import Clock
 from stream_gateway.derivation import Derivation, rebuild
 from stream_gateway.gate import DATABASE_AWAY, Announcer
 from stream_gateway.history import ensure_months
+from stream_gateway.source_tally import MINUTES_KEPT, SdkNames, SourceTally, decode_rejected, tidy_sources
 from stream_gateway.tally import Tally, columns_of, decode_projected, write
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     Connection = PoolConnectionProxy[asyncpg.Record]
 
 GROUP = "projector"
-LIVE = (topics.EVENTS, topics.ACTIONS, topics.SIGNALS)
+LIVE = (topics.EVENTS, topics.ACTIONS, topics.SIGNALS, topics.REJECTED)
 BACKFILL = (topics.BACKFILL,)
 
 NOW_WINDOW = timedelta(minutes=5)
@@ -50,16 +51,24 @@ class Projector:
         self._tidied_at: datetime | None = None
         self._derivations: dict[tuple[int, ProjectId], Derivation] = {}
         self._met: dict[tuple[int, ProjectId], Derivation] = {}
+        self._sdks = SdkNames()
 
     async def apply(self, tx: "Connection", batch: Batch) -> None:
         activity = [record for record in batch.records if record.topic in (topics.EVENTS, topics.BACKFILL)]
-        keys = {record.key: split_key(record.key) for record in activity}
+        rejected = [record for record in batch.records if record.topic == topics.REJECTED]
+        keys = {record.key: split_key(record.key) for record in (*activity, *rejected)}
         gone = await self._gone({project for project, _ in keys.values()})
         kept = [record for record in activity if keys[record.key][0] not in gone]
+        sources = SourceTally(self._clock.now() - MINUTES_KEPT)
         if kept:
             await self._meet(tx, {(record.part, keys[record.key][0]) for record in kept})
-            await write(tx, self._add_up(kept, keys))
-        unshown = [*batch.duplicates, *(record for record in activity if keys[record.key][0] in gone)]
+            await write(tx, self._add_up(kept, keys, sources))
+        for record in rejected:
+            if (project := keys[record.key][0]) not in gone:
+                sources.refuse(record.part, project, decode_rejected(record.value))
+        await sources.write(tx, self._sdks)
+        repeats = [record for record in batch.duplicates if record.topic != topics.REJECTED]
+        unshown = [*repeats, *(record for record in activity if keys[record.key][0] in gone)]
         if unshown:
             await tx.execute(
                 "insert into gateway.unshown (topic, part, off, recorded_at)"
@@ -75,6 +84,7 @@ class Projector:
 
     def forget(self, parts: frozenset[int]) -> None:
         self._met.clear()
+        self._sdks.forget(parts)
         for key in [key for key in self._derivations if key[0] in parts]:
             del self._derivations[key]
 
@@ -106,10 +116,17 @@ class Projector:
                 now - 2 * NOW_WINDOW,
             )
             await tx.execute(
+                "delete from gateway.activity_minute where part = any($1::smallint[]) and minute < $2",
+                sorted(parts),
+                now - MINUTES_KEPT,
+            )
+            await tidy_sources(tx, parts, now)
+            await tx.execute(
                 "delete from gateway.unshown where part = any($1::smallint[]) and recorded_at < $2",
                 sorted(parts),
                 now - _UNSHOWN_KEPT,
             )
+        self._sdks.forget(parts)
 
     def _wanted(self, project_id: ProjectId) -> Derivation | None:
         project = self._access.project(project_id)
@@ -144,11 +161,16 @@ class Projector:
                 wanted = Derivation(row["time_zone"], frozenset(row["trial_actions"]))
             self._met[number, project_id] = wanted
 
-    def _add_up(self, records: Sequence[Record], keys: Mapping[bytes, tuple[ProjectId, str]]) -> Tally:
-        tally = Tally(self._clock.now() - NOW_WINDOW)
+    def _add_up(
+        self, records: Sequence[Record], keys: Mapping[bytes, tuple[ProjectId, str]], sources: SourceTally
+    ) -> Tally:
+        now = self._clock.now()
+        tally = Tally(now_from=now - NOW_WINDOW, minutes_from=now - MINUTES_KEPT)
         for record in records:
             project, subject = keys[record.key]
             key = (record.part, project)
             derivation = self._derivations.get(key) or self._met[key]
-            tally.add(record, project, subject, decode_projected(record.value), derivation)
+            event = decode_projected(record.value)
+            tally.add(record, project, subject, event, derivation)
+            sources.add(record.part, project, event)
         return tally

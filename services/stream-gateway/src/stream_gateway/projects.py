@@ -9,10 +9,11 @@ from pydantic import BaseModel, ConfigDict
 
 from access.cache import Access
 from access.errors import AccessUnavailable
+from access.key_rows import KeyEntry
 from access.keys import is_id
 from access.logins import DEFAULT_LINK_S, Logins
 from access.model import Session
-from access.projects import KeyEntry, ProjectEntry, Projects
+from access.projects import ProjectEntry, Projects
 from eventmodel import ProjectId
 from lifecycle.errors import Problem
 from stream_gateway.principals import Administrators, Authority, as_problems, require_sees, sees
@@ -22,10 +23,11 @@ class NewProject(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str
+    demo: bool = False
 
 
 class CreatedProject(BaseModel):
-    """The keys are shown this once."""
+    """The secret key is shown this once."""
 
     project: str
     name: str
@@ -47,6 +49,7 @@ class ProjectView(BaseModel):
     project: str
     name: str
     created_at: datetime
+    demo: bool
     time_zone: str
     trial_actions: list[str]
     settings_version: int
@@ -58,6 +61,7 @@ class ProjectView(BaseModel):
             project=entry.project.id,
             name=entry.project.name,
             created_at=entry.created_at,
+            demo=settings.demo,
             time_zone=settings.time_zone,
             trial_actions=list(settings.trial_actions),
             settings_version=settings.version,
@@ -82,6 +86,8 @@ class KeyView(BaseModel):
     last_four: str
     created_at: datetime
     revoked_at: datetime | None
+    key: str | None
+    """A write key's text; null for a secret key, and for a write key made before its text was kept."""
 
     @classmethod
     def of(cls, entry: KeyEntry) -> "KeyView":
@@ -89,7 +95,7 @@ class KeyView(BaseModel):
 
 
 class CreatedKeyView(KeyView):
-    """The key's text is shown this once."""
+    """A secret key's text is shown this once."""
 
     key: str
 
@@ -120,7 +126,7 @@ def router(projects: Projects, logins: Logins, access: Access, administrators: A
     async def create_project(request: Request, response: Response, wanted: NewProject) -> CreatedProject:
         await administrators.admin(request)
         with as_problems():
-            created = await projects.create(wanted.name)
+            created = await projects.create(wanted.name, demo=wanted.demo)
         await _follow(access)
         _keep_private(response)
         return CreatedProject(
@@ -177,7 +183,7 @@ def router(projects: Projects, logins: Logins, access: Access, administrators: A
             created = await projects.create_key(own, wanted.kind, wanted.label)
         await _follow(access)
         _keep_private(response)
-        return CreatedKeyView(**KeyView.of(created.entry).model_dump(), key=created.key)
+        return CreatedKeyView(**KeyView.of(created.entry).model_dump(exclude={"key"}), key=created.key)
 
     @routes.delete("/v1/projects/{project}/keys/{key_id}", status_code=204)
     async def revoke_key(request: Request, project: str, key_id: str) -> None:

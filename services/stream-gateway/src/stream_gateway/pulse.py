@@ -1,7 +1,7 @@
-"""`/v1/pulse`: the whole service in a few numbers, and by day."""
+"""`/v1/pulse`: the whole service in a few numbers, and activities by minute, day and hour."""
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -10,11 +10,13 @@ from access.cache import Access
 from access.model import Principal, Project
 from lifecycle.clock import Clock
 from lifecycle.errors import Problem
-from stream_gateway.answers import answer, not_found, text_of
+from stream_gateway.answers import answer, not_found, subject_of, text_of
 from stream_gateway.channel import Channel
-from stream_gateway.principals import Readers, require_account, require_whole_project
+from stream_gateway.counts import Scope
+from stream_gateway.period import Days
+from stream_gateway.principals import Readers, narrow_subject, require_account, require_whole_project
 from stream_gateway.projector import NOW_WINDOW
-from stream_gateway.read_model import ReadModel, Today
+from stream_gateway.read_model import ReadModel
 
 _MAX_DAYS = 732
 
@@ -38,51 +40,91 @@ def pulse_routes(
             {
                 "active_users": {"now": seen.active_now, "today": seen.active_today},
                 "trial_signups_today": seen.trial_signups_today,
+                "activities_today": seen.activities_today,
                 "top_activities": seen.top_activities,
                 "now_window_s": int(NOW_WINDOW.total_seconds()),
-                "today": Today.of(project, now).day,
+                "today": Days.until(now, project.settings.time_zone, 1).last,
                 "time_zone": project.settings.time_zone,
                 "as_of": now,
                 "cursor": activity.cursor_at(positions),
             }
         )
 
+    @routes.get("/v1/pulse/minutes")
+    async def minutes(request: Request) -> Response:
+        """Activities in each minute of the last hour."""
+        principal = await readers.reader(request)
+        require_whole_project(principal)
+        now = clock.now()
+        return answer({"items": await reads.minutes(principal.project, now), "as_of": now})
+
     @routes.get("/v1/pulse/days")
     async def days(request: Request) -> Response:
-        """Activities by day and action, and distinct people by day, in the project's time zone."""
+        """Activities by day and action; of the whole project also distinct people and trial sign-ups by day."""
         principal = await readers.reader(request)
-        account = text_of(request, "account")
-        if account is None:
-            require_whole_project(principal)
-        else:
-            require_account(principal, account)
+        scope = _scope(request, principal)
         project = _project(access, principal)
-        today = Today.of(project, clock.now()).day
-        last = _day(request, "to") or today
-        first = _day(request, "from") or date.fromordinal(max(1, last.toordinal() - 29))
-        if not 0 <= (last - first).days < _MAX_DAYS:
-            raise Problem(
-                400,
-                "invalid_range",
-                f"from= to to= spans 1 to {_MAX_DAYS} days.",
-                field="from",
-                hint="Ask in parts.",
-            )
-        counts = await reads.days(project, first, last, account, text_of(request, "action"))
+        days = _days(request, project, clock, 30)
         people: Mapping[date, int] = {}
-        if account is None:
-            people = await reads.active_days(project, first, last)
+        sign_ups: Mapping[date, int] = {}
+        if scope.account is None and scope.subject is None:
+            people = await reads.active_days(project.id, days)
+            sign_ups = await reads.sign_up_days(project.id, days)
         return answer(
             {
-                "items": counts,
-                "active_users": {day.isoformat(): people[day] for day in sorted(people)},
-                "from": first,
-                "to": last,
-                "time_zone": project.settings.time_zone,
+                "items": await reads.days(project.id, days, scope),
+                "active_users": {day.isoformat(): number for day, number in people.items()},
+                "trial_signups": {day.isoformat(): number for day, number in sign_ups.items()},
+                "from": days.first,
+                "to": days.last,
+                "time_zone": days.zone,
+            }
+        )
+
+    @routes.get("/v1/pulse/hours")
+    async def hours(request: Request) -> Response:
+        """Activities by weekday and hour of the project's time zone."""
+        principal = await readers.reader(request)
+        scope = _scope(request, principal)
+        project = _project(access, principal)
+        days = _days(request, project, clock, 28)
+        return answer(
+            {
+                "items": await reads.hours(project.id, days, scope),
+                "from": days.first,
+                "to": days.last,
+                "time_zone": days.zone,
             }
         )
 
     return routes
+
+
+def _scope(request: Request, principal: Principal) -> Scope:
+    """Whose activities are asked for, within what the token may see."""
+    account, subject = text_of(request, "account"), subject_of(request)
+    if account is None and subject is None:
+        require_whole_project(principal)
+    elif account is not None and subject is None:
+        require_account(principal, account)
+    else:
+        account, subject = narrow_subject(principal, account, subject)
+    return Scope(account, subject, text_of(request, "action"))
+
+
+def _days(request: Request, project: Project, clock: Clock, by_default: int) -> Days:
+    zone = project.settings.time_zone
+    last = _day(request, "to") or Days.until(clock.now(), zone, 1).last
+    first = _day(request, "from") or last - min(timedelta(by_default - 1), last - date.min)
+    if not 0 <= (last - first).days < _MAX_DAYS:
+        raise Problem(
+            400,
+            "invalid_range",
+            f"from= to= spans 1 to {_MAX_DAYS} days.",
+            field="from",
+            hint="Ask in parts.",
+        )
+    return Days(zone, first, last)
 
 
 def _project(access: Access, principal: Principal) -> Project:

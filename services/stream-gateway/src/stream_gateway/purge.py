@@ -15,8 +15,9 @@ from telemetry.logs import get_logger
 _EVERY_S: Final = 5.0
 _ROWS: Final = 5_000
 _TABLES: Final = (
-    *("history", "activity_quarter", "account_action", "account", "person", "account_person"),
-    *("active_day", "active_now", "trial_signup", "derivation"),
+    *("history", "activity_quarter", "activity_minute", "account_action", "account", "person"),
+    *("person_action", "account_day", "active_day", "active_now", "trial_signup", "derivation"),
+    *("source", "source_minute", "source_rejection"),
 )
 
 _log = get_logger("purge")

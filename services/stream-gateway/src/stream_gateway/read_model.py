@@ -1,31 +1,26 @@
-"""Questions to the read model. Every query names its project; counts are sums over the parts."""
+"""Questions about the whole project: its pulse, its days and its history.
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
+Every query names its project; counts are sums over the parts. Accounts and people are asked for in
+`account_reads` and `person_reads`.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
 
 import asyncpg
 import msgspec
 
 from access.model import Project
 from eventmodel import ProjectId
+from stream_gateway.counts import ActionCount, Scope
 from stream_gateway.keyset import Before
+from stream_gateway.period import Days
 from stream_gateway.projector import GROUP, NOW_WINDOW
-
-if TYPE_CHECKING:
-    from asyncpg.pool import PoolConnectionProxy
-
-    Connection = PoolConnectionProxy[asyncpg.Record]
+from stream_gateway.snapshot import snapshot
 
 TOP_ACTIVITIES = 10
-
-
-class ActionCount(msgspec.Struct, frozen=True):
-    action: str
-    count: int
+MINUTES: Final = 60
 
 
 class Pulse(msgspec.Struct, frozen=True):
@@ -34,6 +29,7 @@ class Pulse(msgspec.Struct, frozen=True):
     active_now: int
     active_today: int
     trial_signups_today: int
+    activities_today: int
     top_activities: list[ActionCount]
     positions: Mapping[int, int]
 
@@ -52,67 +48,35 @@ class Activity(msgspec.Struct, frozen=True):
     event: msgspec.Raw
 
 
-class AccountRow(msgspec.Struct, frozen=True):
-    account: str
-    activities: int
-    users: int
-    first_seen: datetime
-    last_seen: datetime
-    traits: msgspec.Raw
-
-
-class PersonRow(msgspec.Struct, frozen=True):
-    subject: str
-    activities: int
-    first_seen: datetime
-    last_seen: datetime
-    traits: msgspec.Raw
-
-
-class Membership(msgspec.Struct, frozen=True):
-    """A person in an account: the account's name or the person's subject, as the question was."""
-
-    name: str
-    activities: int
-    first_seen: datetime
-    last_seen: datetime
-
-
 class DayCount(msgspec.Struct, frozen=True):
     day: date
     action: str
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Today:
-    """The project's day that contains a moment: from its first instant up to the next day's."""
+class HourCount(msgspec.Struct, frozen=True):
+    """`weekday` is 1 for Monday to 7, `hour` 0 to 23."""
 
-    day: date
-    begins_at: datetime
-    ends_at: datetime
+    weekday: int
+    hour: int
+    count: int
 
-    @classmethod
-    def of(cls, project: Project, now: datetime) -> "Today":
-        zone = ZoneInfo(project.settings.time_zone)
-        day = now.astimezone(zone).date()
-        return cls(
-            day,
-            datetime.combine(day, time(), zone),
-            datetime.combine(day + timedelta(days=1), time(), zone),
-        )
+
+class MinuteCount(msgspec.Struct, frozen=True):
+    minute: datetime
+    count: int
 
 
 class ReadModel:
     """The queries over one pool."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self._pool = pool
 
     async def pulse(self, project: Project, now: datetime, topic: str) -> Pulse:
         """All numbers and the positions of `topic` from one snapshot."""
-        today = Today.of(project, now)
-        async with self._snapshot() as tx:
+        today = Days.until(now, project.settings.time_zone, 1)
+        async with snapshot(self._pool) as tx:
             positions = await tx.fetch(
                 "select p.part, p.next from runtime.position p join runtime.grp g on g.id = p.grp"
                 " where g.name = $1 and p.topic = $2",
@@ -128,12 +92,13 @@ class ReadModel:
                 "        where project = $1 and occurred_at >= $4 and occurred_at < $5) as trial_signups",
                 project.id,
                 now - NOW_WINDOW,
-                today.day,
+                today.last,
                 today.begins_at,
                 today.ends_at,
             )
             top = await tx.fetch(
-                "select action, sum(activities)::bigint as count from gateway.activity_quarter"
+                "select action, sum(activities)::bigint as count,"
+                " (sum(sum(activities)) over ())::bigint as of_all from gateway.activity_quarter"
                 " where project = $1 and quarter >= $2 and quarter < $3"
                 " group by action order by count desc, action limit $4",
                 project.id,
@@ -146,39 +111,70 @@ class ReadModel:
             numbers["active_now"],
             numbers["active_today"],
             numbers["trial_signups"],
+            top[0]["of_all"] if top else 0,
             [ActionCount(row["action"], row["count"]) for row in top],
             {row["part"]: row["next"] for row in positions},
         )
 
-    async def days(
-        self, project: Project, first: date, last: date, account: str | None, action: str | None
-    ) -> Sequence[DayCount]:
-        """Activities by day of the project's zone and action, both days included, oldest first."""
-        zone = project.settings.time_zone
+    async def minutes(self, project: ProjectId, now: datetime) -> Sequence[MinuteCount]:
+        """Activities in each of the last 60 minutes, oldest first; the last is the minute of `now`."""
+        last = now.astimezone(UTC).replace(second=0, microsecond=0)
+        minutes = [last - timedelta(minutes=age) for age in reversed(range(MINUTES))]
         rows = await self._pool.fetch(
-            "select (quarter at time zone $2)::date as day, action, sum(activities)::bigint as count"
-            " from gateway.activity_quarter where project = $1"
-            " and quarter >= ($3::date)::timestamp at time zone $2"
-            " and quarter < ($4::date + 1)::timestamp at time zone $2"
-            " and ($5::text is null or account = $5) and ($6::text is null or action = $6)"
-            " group by 1, 2 order by 1, 2",
-            project.id,
-            zone,
-            first,
+            "select minute, sum(activities)::bigint as count from gateway.activity_minute"
+            " where project = $1 and minute between $2 and $3 group by minute",
+            project,
+            minutes[0],
             last,
-            account,
-            action,
         )
-        return [DayCount(row["day"], row["action"], row["count"]) for row in rows]
+        counts = {row["minute"]: row["count"] for row in rows}
+        return [MinuteCount(minute, counts.get(minute, 0)) for minute in minutes]
 
-    async def active_days(self, project: Project, first: date, last: date) -> Mapping[date, int]:
+    async def days(self, project: ProjectId, days: Days, scope: Scope) -> Sequence[DayCount]:
+        """Activities by day of the project's zone and action, oldest first."""
+        values: list[object] = [days.zone]
+        activities = scope.activities(project, days.begins_at, days.ends_at, values)
+        rows = await self._pool.fetch(
+            "select (at at time zone $1)::date as day, action, sum(number)::bigint as count"  # noqa: S608 (columns)
+            f" from (select at, action, sum(number) as number from ({activities}) as a group by at, action) as b"
+            " group by 1, 2 order by 1, 2",
+            *values,
+        )
+        return [DayCount(*row) for row in rows]
+
+    async def hours(self, project: ProjectId, days: Days, scope: Scope) -> Sequence[HourCount]:
+        """Activities by weekday and hour of the project's zone, those with any, from Monday's first hour on."""
+        values: list[object] = [days.zone]
+        activities = scope.activities(project, days.begins_at, days.ends_at, values)
+        rows = await self._pool.fetch(
+            "select extract(isodow from clock)::integer, extract(hour from clock)::integer, sum(number)::bigint"  # noqa: S608 (columns)
+            " from (select at at time zone $1 as clock, sum(number) as number"
+            f" from ({activities}) as a group by at) as b group by 1, 2 order by 1, 2",
+            *values,
+        )
+        return [HourCount(*row) for row in rows]
+
+    async def active_days(self, project: ProjectId, days: Days) -> Mapping[date, int]:
         """Distinct active people by day of the project's zone; days without any are missing."""
         rows = await self._pool.fetch(
             "select day, count(distinct subject) as people from gateway.active_day"
-            " where project = $1 and day between $2 and $3 group by day",
-            project.id,
-            first,
-            last,
+            " where project = $1 and day between $2 and $3 group by day order by day",
+            project,
+            days.first,
+            days.last,
+        )
+        return {row["day"]: row["people"] for row in rows}
+
+    async def sign_up_days(self, project: ProjectId, days: Days) -> Mapping[date, int]:
+        """New trial sign-ups by day of the project's zone; days without any are missing."""
+        rows = await self._pool.fetch(
+            "select (occurred_at at time zone $2)::date as day, count(distinct subject) as people"
+            " from gateway.trial_signup where project = $1 and occurred_at >= $3 and occurred_at < $4"
+            " group by 1 order by 1",
+            project,
+            days.zone,
+            days.begins_at,
+            days.ends_at,
         )
         return {row["day"]: row["people"] for row in rows}
 
@@ -220,125 +216,3 @@ class ReadModel:
             event_id,
         )
         return [msgspec.Raw(row["event"].encode()) for row in rows]
-
-    async def accounts(self, project: ProjectId, after: str | None, limit: int) -> Sequence[AccountRow]:
-        """Accounts by name, after `after`."""
-        rows = await self._pool.fetch(
-            _ACCOUNTS.format(where="a.project = $1 and a.account > $2", limit="limit $3"),
-            project,
-            after or "",
-            limit,
-        )
-        return [_account(row) for row in rows]
-
-    async def account(self, project: ProjectId, account: str) -> AccountRow | None:
-        rows = await self._pool.fetch(
-            _ACCOUNTS.format(where="a.project = $1 and a.account = $2", limit=""), project, account
-        )
-        return _account(rows[0]) if rows else None
-
-    async def account_breakdown(self, project: ProjectId, account: str) -> Sequence[ActionCount]:
-        """Activities of an account by action, most first."""
-        rows = await self._pool.fetch(
-            "select action, sum(activities)::bigint as count from gateway.account_action"
-            " where project = $1 and account = $2 group by action order by count desc, action",
-            project,
-            account,
-        )
-        return [ActionCount(row["action"], row["count"]) for row in rows]
-
-    async def account_people(self, project: ProjectId, account: str, limit: int) -> Sequence[Membership]:
-        """The people of an account, latest first."""
-        rows = await self._pool.fetch(
-            _MEMBERSHIPS.format(name="subject", where="account"), project, account, limit
-        )
-        return [Membership(*row) for row in rows]
-
-    async def people(self, project: ProjectId, after: str | None, limit: int) -> Sequence[PersonRow]:
-        """Known users by id, after `after`; anonymous visitors are not listed."""
-        rows = await self._pool.fetch(
-            "select subject, activities, first_seen, last_seen, coalesce(traits, '{}')::text as traits"
-            " from gateway.person where project = $1 and subject > $2 and subject >= 'u:' and subject < 'u;'"
-            " order by subject limit $3",
-            project,
-            after or "u:",
-            limit,
-        )
-        return [_person(row) for row in rows]
-
-    async def person(self, project: ProjectId, subject: str) -> PersonRow | None:
-        row = await self._pool.fetchrow(
-            "select subject, activities, first_seen, last_seen, coalesce(traits, '{}')::text as traits"
-            " from gateway.person where project = $1 and subject = $2",
-            project,
-            subject,
-        )
-        return None if row is None else _person(row)
-
-    async def person_breakdown(self, project: ProjectId, subject: str) -> Sequence[ActionCount]:
-        """Activities of a person by action, most first."""
-        rows = await self._pool.fetch(
-            "select action, count(*) as count from gateway.history"
-            " where project = $1 and subject = $2 and kind in ('track', 'page', 'screen')"
-            " group by action order by count desc, action",
-            project,
-            subject,
-        )
-        return [ActionCount(row["action"], row["count"]) for row in rows]
-
-    async def person_accounts(self, project: ProjectId, subject: str, limit: int) -> Sequence[Membership]:
-        """The accounts of a person, latest first."""
-        rows = await self._pool.fetch(
-            _MEMBERSHIPS.format(name="account", where="subject"), project, subject, limit
-        )
-        return [Membership(*row) for row in rows]
-
-    @asynccontextmanager
-    async def _snapshot(self) -> AsyncIterator["Connection"]:
-        async with (
-            self._pool.acquire() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            yield connection
-
-
-# A later trait wins; the parts of an account have one writer each, so their traits are merged here.
-_ACCOUNTS = """
-    select a.account, sum(a.activities)::bigint as activities, min(a.first_seen) as first_seen,
-        max(a.last_seen) as last_seen,
-        (select count(distinct m.subject) from gateway.account_person m
-            where m.project = $1 and m.account = a.account) as users,
-        coalesce((select jsonb_object_agg(t.key, t.value) from (
-            select distinct on (e.key) e.key, e.value
-            from gateway.account p, jsonb_each(p.traits) as e
-            where p.project = $1 and p.account = a.account order by e.key, p.traits_at desc) as t), '{{}}')::text
-            as traits
-    from gateway.account a where {where}
-    group by a.account order by a.account {limit}
-"""
-_MEMBERSHIPS = """
-    select {name}, sum(activities)::bigint as activities, min(first_seen) as first_seen, max(last_seen) as last_seen
-    from gateway.account_person where project = $1 and {where} = $2
-    group by {name} order by last_seen desc, {name} limit $3
-"""
-
-
-def _account(row: asyncpg.Record) -> AccountRow:
-    return AccountRow(
-        row["account"],
-        row["activities"],
-        row["users"],
-        row["first_seen"],
-        row["last_seen"],
-        msgspec.Raw(row["traits"].encode()),
-    )
-
-
-def _person(row: asyncpg.Record) -> PersonRow:
-    return PersonRow(
-        row["subject"],
-        row["activities"],
-        row["first_seen"],
-        row["last_seen"],
-        msgspec.Raw(row["traits"].encode()),
-    )

@@ -33,7 +33,7 @@ COUNTED: Final = (topics.EVENTS, topics.BACKFILL)
 
 _BATCH: Final = 1000
 _SILENCE_S: Final = 30.0
-_NOBODY_IS_ACTIVE_NOW: Final = datetime.max.replace(tzinfo=UTC)
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _POISON: Final = (
     *(MalformedRecord, msgspec.MsgspecError, UnicodeError, RecursionError),
     *(asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError),
@@ -46,7 +46,7 @@ _PREPARE: Final = (
     "create temporary table seen_import (like runtime.seen_import including indexes) on commit drop;"
     + "".join(
         f"create temporary table {name} (like gateway.{name} including indexes) on commit drop;"
-        for name in ("active_now", *(table.name for table in DERIVED))
+        for name in ("active_now", "activity_minute", *(table.name for table in DERIVED))
     )
 )
 _LAST: Final = "select coalesce(max(seq), 0) from pg_temp.history"
@@ -134,7 +134,7 @@ class Recount:
             list(self._projects),
             prefetch=_BATCH,
         )
-        tally, pending = Tally(_NOBODY_IS_ACTIVE_NOW), 0
+        tally, pending = Tally(now_from=_NEVER, minutes_from=_NEVER), 0
         async for row in cursor:
             project = ProjectId(row["project"])
             event = Projected(
@@ -146,7 +146,7 @@ class Recount:
             pending += 1
             if pending == _BATCH:
                 await self._write(tally, pending)
-                tally, pending = Tally(_NOBODY_IS_ACTIVE_NOW), 0
+                tally, pending = Tally(now_from=_NEVER, minutes_from=_NEVER), 0
         await self._write(tally, pending)
         await self._index_only(False)
 
@@ -233,7 +233,7 @@ class Recount:
     async def _count(self, records: Sequence[Record]) -> None:
         candidates, repeats, identities = first_of_each(records)
         known = await remember_in(self._tx, "pg_temp", 0, identities)
-        tally = Tally(_NOBODY_IS_ACTIVE_NOW)
+        tally = Tally(now_from=_NEVER, minutes_from=_NEVER)
         for index, record in enumerate(candidates):
             if index in known:
                 repeats.append(record)

@@ -14,7 +14,7 @@ import msgspec
 
 from access.project_settings import fold_action
 from eventlog.port import Record
-from eventmodel import ACTIVITY_KINDS, ProjectId
+from eventmodel import ACTIVITY_KINDS, ProjectId, Sender
 from stream_gateway.derivation import Derivation
 from stream_gateway.presentation import shown
 
@@ -60,6 +60,8 @@ class Projected(msgspec.Struct):
     origin: str = "live"
     account: str | None = None
     traits: msgspec.Raw = msgspec.Raw(b"{}")
+    received_at: datetime = _EARLIEST
+    sender: Sender | None = None
 
 
 decode_projected = msgspec.json.Decoder(Projected).decode
@@ -87,17 +89,21 @@ class Span:
 class Tally:
     """Some events, added up per row of the read model.
 
-    Only live activities after `now_from` make somebody active now.
+    Only live activities after `now_from` make somebody active now, and only activities after
+    `minutes_from` are counted by minute.
     """
 
     now_from: datetime
+    minutes_from: datetime
     history: list[tuple[Any, ...]] = field(default_factory=list)
     quarters: dict[tuple[int, str, datetime, str, str], int] = field(default_factory=dict)
     account_actions: dict[tuple[int, str, str, str], Span] = field(default_factory=dict)
     accounts: dict[tuple[int, str, str], Span] = field(default_factory=dict)
     people: dict[tuple[int, str, str], Span] = field(default_factory=dict)
-    account_people: dict[tuple[int, str, str, str], Span] = field(default_factory=dict)
+    person_actions: dict[tuple[int, str, str, str, str], Span] = field(default_factory=dict)
     days: set[tuple[int, str, date, str]] = field(default_factory=set)
+    minutes: dict[tuple[int, str, datetime], int] = field(default_factory=dict)
+    account_days: dict[tuple[int, str, str, date], int] = field(default_factory=dict)
     now: dict[tuple[int, str, str], datetime] = field(default_factory=dict)
     sign_ups: dict[tuple[int, str, str], tuple[str, str, datetime]] = field(default_factory=dict)
     user_traits: list[tuple[int, str, str, str, datetime]] = field(default_factory=list)
@@ -119,12 +125,12 @@ class Tally:
         person = subject.startswith(("u:", "a:"))
         if person:
             _span(self.people, (number, project, subject), at).add(at, counted)
+            done = (number, project, account, subject, action if counted else "")
+            _span(self.person_actions, done, at).add(at, counted)
             if event.kind == "identify" and event.traits != b"{}":
                 self.user_traits.append((number, project, subject, bytes(event.traits).decode(), at))
         if account:
             _span(self.accounts, (number, project, account), at).add(at, counted)
-            if person:
-                _span(self.account_people, (number, project, account, subject), at).add(at, counted)
             if event.kind == "group" and event.traits != b"{}":
                 self.account_traits.append((number, project, account, bytes(event.traits).decode(), at))
         if not counted:
@@ -133,9 +139,16 @@ class Tally:
         quarter_key = (number, project, quarter, account, action)
         self.quarters[quarter_key] = self.quarters.get(quarter_key, 0) + 1
         _span(self.account_actions, (number, project, account, action), at).add(at, 1)
+        if at > self.minutes_from:
+            minute_key = (number, project, at.replace(second=0, microsecond=0))
+            self.minutes[minute_key] = self.minutes.get(minute_key, 0) + 1
+        day = derivation.day(at)
+        if account:
+            day_key = (number, project, account, day)
+            self.account_days[day_key] = self.account_days.get(day_key, 0) + 1
         if not person:
             return
-        self.days.add((number, project, derivation.day(at), subject))
+        self.days.add((number, project, day, subject))
         who = (number, project, subject)
         if event.origin == "live" and at > self.now_from and at > self.now.get(who, self.now_from):
             self.now[who] = at
@@ -189,8 +202,10 @@ async def write(tx: "Connection", tally: Tally, schema: Literal["gateway", "pg_t
         *_spans(tally.account_actions, 7),
         *_spans(tally.accounts, 6),
         *_spans(tally.people, 6),
-        *_spans(tally.account_people, 7),
+        *_spans(tally.person_actions, 8),
         *columns_of(sorted(tally.days), 4),
+        *columns_of(((*key, n) for key, n in sorted(tally.minutes.items())), 4),
+        *columns_of(((*key, n) for key, n in sorted(tally.account_days.items())), 5),
         *columns_of(((*key, at) for key, at in sorted(tally.now.items())), 4),
     )
     if tally.sign_ups:
