@@ -18,7 +18,7 @@ from eventlog.consumer import Consumer
 from eventlog.memory import MemoryLog
 from eventlog.port import Message
 from eventlog.postgres_parts import open_parts
-from eventmodel import Event, ProjectId, new_event_id, topics
+from eventmodel import Event, ProjectId, Sender, new_event_id, topics
 from eventmodel.wire import encode, event_key
 from lifecycle.clock import SystemClock
 from lifecycle.database import open_pool
@@ -33,6 +33,7 @@ from telemetry.metrics import Metrics
 
 _PARTS = 8
 _ACTIONS = [f"action {n}" for n in range(30)]
+_SENDERS = [Sender(key="kq4rtz6mxk2a", sdk=sdk) for sdk in ("browser", "analytics-node/2.1.0", "footfall.js")]
 
 
 def events(project: ProjectId, count: int) -> Iterator[Event]:
@@ -52,6 +53,7 @@ def events(project: ProjectId, count: int) -> Iterator[Event]:
             received_at=now,
             origin="live",
             properties={"page": "/reports/42", "n": n},
+            sender=_SENDERS[n % len(_SENDERS)],
         )
 
 

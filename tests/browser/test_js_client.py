@@ -96,7 +96,7 @@ async def test_events_reach_the_log_from_another_origin(site: Site) -> None:
     await site.page.evaluate(
         """() => {
             footfall.track("ada", "opened report", {account: "acme", rows: 12, properties: {plan: "pro"}});
-            footfall.track("ada", "closed report");
+            footfall.track("ada", "closed report", {context: {page: {url: "/reports"}}});
         }"""
     )
     events = sorted(await site.events(2), key=lambda event: event.occurred_at)
@@ -105,7 +105,9 @@ async def test_events_reach_the_log_from_another_origin(site: Site) -> None:
         ("ada", "closed report"),
     ]
     assert (events[0].account, events[0].properties) == ("acme", {"rows": 12, "plan": "pro"})
+    assert events[1].context == {"library": {"name": "footfall.js"}, "page": {"url": "/reports"}}
     assert events[0].sent_at is not None
+    assert {event.sender and event.sender.sdk for event in events} == {"footfall.js"}
     assert site.warnings == []
 
 

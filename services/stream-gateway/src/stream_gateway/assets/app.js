@@ -5,6 +5,7 @@ import { applyTheme, Frame } from "./shell.js";
 import { projectZone } from "./time.js";
 import { effect, html, render, signal } from "./ui.js";
 
+const SETTLE_MS = 2000;
 const MODULES = {
     pulse: () => import("./pulse.js"),
     accounts: () => import("./accounts.js"),
@@ -16,54 +17,87 @@ const MODULES = {
     sources: () => import("./sources.js"),
     actions: () => import("./actions.js"),
 };
+const NOT_LOADED = {
+    message: "This page could not be loaded.",
+    hint: "Look whether Footfall runs; it may be restarting. Then reload the page.",
+};
+const BROKEN = {
+    message: "This page failed while it was drawn.",
+    hint: "Reload it. If it fails again, the browser's console says more.",
+};
 
 const session = signal(null);
-const failure = signal(null);
-/** What is shown: `{place, project, key, module}`; `module` is null while it loads. */
-const shown = signal({ place: placeOf(location.pathname), project: projectOf(), key: "", module: null });
+const away = signal(null);
+/** What is shown: `{place, project, key, module, problem}`; `module` is null while it loads. */
+const shown = signal({ key: 0, place: placeOf(location.pathname), project: projectOf(), module: null });
+let address = "";
 
 applyTheme();
 effect(() => {
     const known = projectNow();
     if (known) projectZone.value = known.time_zone;
 });
-addEventListener("popstate", () => show());
+addEventListener("popstate", ({ state }) => {
+    if (location.pathname + location.search !== address) show(state?.scrolled ?? 0);
+});
 document.addEventListener("click", follow);
 render(html`<${App} />`, document.getElementById("app"));
 show();
-get("/v1/session").then(
-    (told) => (session.value = told),
-    (problem) => (failure.value = problem),
-);
+openSession();
 
 /** Go to one of our pages. */
 export function visit(href) {
-    history.pushState(null, "", href);
-    show({ arrive: true });
+    if (new URL(href, location.href).href === location.href) history.replaceState(null, "");
+    else {
+        history.replaceState({ ...history.state, scrolled: scrollY }, "");
+        history.pushState(null, "", href);
+    }
+    show(0);
 }
 
-async function show({ arrive = false } = {}) {
+/** Show the page of the address; at `scrolled` px and with the focus on its heading, if it is one of several. */
+async function show(scrolled) {
+    address = location.pathname + location.search;
     const place = placeOf(location.pathname);
-    const project = projectOf();
-    const key = `${location.pathname}?${project}`;
-    if (key === shown.value.key) return;
+    const key = shown.value.key + 1;
     const loading = place && MODULES[place.name]();
-    const before = shown.value;
-    shown.value = { place, project, key, module: place?.name === before.place?.name ? before.module : null };
+    const kept = place?.name === shown.value.place?.name ? shown.value.module : null;
+    shown.value = { key, place, project: projectOf(), module: kept };
     try {
         const module = await loading;
         if (shown.value.key !== key) return;
         shown.value = { ...shown.value, module };
-        document.title = `${module?.title(place.id) ?? "Not found"} · Footfall`;
     } catch {
-        failure.value = {
-            message: "A part of this page could not be loaded.",
-            hint: "Reload the page; Footfall may have been updated or be restarting.",
-        };
+        if (shown.value.key !== key) return;
+        shown.value = { ...shown.value, problem: NOT_LOADED };
     }
-    if (arrive) {
-        scrollTo(0, 0);
-        requestAnimationFrame(() => document.querySelector("main h1")?.focus({ preventScroll: true }));
+    if (scrolled !== undefined) settle(key, scrolled);
+}
+
+function settle(key, scrolled) {
+    const until = performance.now() + SETTLE_MS;
+    const step = () => {
+        if (shown.value.key !== key) return;
+        const main = document.querySelector("main");
+        const heading = main.querySelector("h1");
+        if (heading && !main.contains(document.activeElement)) heading.focus({ preventScroll: true });
+        scrollTo(0, scrolled);
+        const settled = heading && scrollY >= scrolled - 1;
+        if (!settled && performance.now() < until) requestAnimationFrame(step);
+    };
+    requestAnimationFrame(step);
+}
+
+async function openSession() {
+    for (let tries = 1; !session.value; tries += 1) {
+        try {
+            session.value = await get("/v1/session");
+            away.value = null;
+        } catch (problem) {
+            if (problem.status === 401) return;
+            away.value = problem;
+            await new Promise((done) => setTimeout(done, Math.min(30, 2 ** tries) * 1000));
+        }
     }
 }
 
@@ -76,28 +110,40 @@ function follow(event) {
     visit(anchor.href);
 }
 
-const projectNow = () => session.value?.projects.find((item) => item.project === shown.value.project);
+function projectNow() {
+    return session.value?.projects.find((item) => item.project === shown.value.project);
+}
 
 function App() {
-    if (failure.value) return html`<main id="main"><${Failed} problem=${failure.value} /></main>`;
-    if (!session.value) return html`<main id="main" aria-busy="true"></main>`;
-    const project = projectNow();
     const { place, key, module } = shown.value;
-    return html`<${Frame} session=${session.value} project=${project} place=${place}>
-        ${!place
-            ? html`<${NotHere} title="There is no such page" />`
-            : !project
-              ? html`<${NotHere} title="There is no such project here" />`
-              : module && html`<${module.Page} key=${key} ...${place} session=${session.value} project=${project} />`}
+    const project = projectNow();
+    const problem = away.value ?? shown.value.problem;
+    const missing = !place ? "There is no such page" : session.value && !project ? "There is no such project here" : null;
+    document.title = `${missing ?? (problem ? "Failed" : module?.title(place.id)) ?? "…"} · Footfall`;
+    return html`<${Frame} session=${session.value} project=${project} place=${place} busy=${!module && !problem && !missing}>
+        ${problem
+            ? html`<${Failed} problem=${problem} />`
+            : missing
+              ? html`<${NotHere} title=${missing} />`
+              : project && module && html`<${Guarded} key=${key} page=${module.Page} ...${place} project=${project} />`}
     <//>`;
 }
 
+/** A page; when drawing it fails, that is said in its place. */
+function Guarded({ page: Page, ...given }) {
+    this.componentDidCatch = (error) => {
+        reportError(error);
+        shown.value = { ...shown.value, problem: BROKEN };
+    };
+    return html`<${Page} ...${given} session=${session.value} />`;
+}
+
 function NotHere({ title }) {
-    const first = session.value.projects[0];
+    const first = session.value?.projects[0];
     return html`<section class="empty">
         <h1 tabindex="-1">${title}</h1>
         <p>The address may be mistyped, or your login does not reach it.</p>
-        ${first && html`<p><a class="link" href=${link("/pulse", {}, first.project)}>Open ${first.name}</a></p>`}
+        ${first && html`<p><a class="button" href=${link("/pulse", {}, first.project)}>Open ${first.name}</a></p>`}
     </section>`;
 }
 

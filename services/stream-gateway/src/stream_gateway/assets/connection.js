@@ -1,4 +1,5 @@
 /** The state of a live connection in words, with a shape beside it. */
+import { toLogin } from "./api.js";
 import { count } from "./numbers.js";
 import { now } from "./time.js";
 import { html } from "./ui.js";
@@ -40,6 +41,6 @@ export function Connection({ state }) {
                   : html`<circle cx="4" cy="4" r="3" fill="none" stroke="currentColor" stroke-width="1.5" />`}
         </svg>
         ${connectionWords(state)}
-        ${state.kind === "logged out" && html`<a class="link" href="/login">Log in</a>`}
+        ${state.kind === "logged out" && html`<button class="link" onClick=${toLogin}>Log in</button>`}
     </span>`;
 }

@@ -5,9 +5,8 @@ import { html } from "./ui.js";
 /** Nothing without a problem. `at` is when the last good answer came (ms), 0 for never. */
 export function Failure({ problem, at = 0 }) {
     if (!problem) return null;
-    return html`<div class="notice failed" role="alert">
-        <strong>${problem.message}</strong>
-        ${problem.hint && html`<span>${problem.hint}</span>`}
+    return html`<div class="notice failed">
+        <span role="alert"><strong>${problem.message}</strong> ${problem.hint}</span>
         ${at > 0 && html`<span class="soft">What is shown is from <${Time} at=${at} />.</span>`}
     </div>`;
 }

@@ -23,7 +23,12 @@ export function Menu({ label, name, side = "right", icon = false, children }) {
         return () => removeEventListener("pointerdown", outside);
     }, [open.value]);
     const keys = (event) => {
-        if (!open.value) return;
+        if (!open.value) {
+            if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
+            event.preventDefault();
+            open.value = true;
+            return;
+        }
         const all = items();
         const at = all.indexOf(document.activeElement);
         const next = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: all.length - 1 }[event.key];
@@ -57,7 +62,11 @@ export function Menu({ label, name, side = "right", icon = false, children }) {
 /** One of several choices. */
 export function MenuChoice({ chosen, choose, note, children }) {
     return html`<button role="menuitemradio" aria-checked=${String(chosen)} tabindex="-1" onClick=${choose}>
-        <svg class="glyph" viewBox="0 0 16 16" aria-hidden="true">${chosen && html`<path d="m3 8.5 3.5 3.5L13 4.5" />`}</svg>
+        <${Tick} shown=${chosen} />
         <span>${children}</span>${note && html`<span class="note">${note}</span>`}
     </button>`;
 }
+
+/** The mark of what is chosen; its place stays without it. */
+export const Tick = ({ shown }) =>
+    html`<svg class="glyph" viewBox="0 0 16 16" aria-hidden="true">${shown && html`<path d="m3 8.5 3.5 3.5L13 4.5" />`}</svg>`;

@@ -1,6 +1,6 @@
 /** The frame around every page: where one is, which project, whose zone, light or dark, and out. */
-import { link } from "./links.js";
-import { Menu, MenuChoice } from "./menu.js";
+import { link, projectOf } from "./links.js";
+import { Menu, MenuChoice, Tick } from "./menu.js";
 import { chooseZone, now, projectZone, zone, zoneChoice, zoneName, minute } from "./time.js";
 import { html, signal } from "./ui.js";
 
@@ -43,19 +43,24 @@ export function applyTheme() {
     dispatchEvent(new Event("footfall-theme"));
 }
 
-/** The frame with the page in it. `place` is where we are, `project` which project, null when none is known. */
-export function Frame({ session, project, place, children }) {
+/**
+ * The frame with the page in it. `place` is where we are and `project` which project, neither when it is unknown;
+ * `session` is null while it is on its way, and `busy` says that the page is.
+ */
+export function Frame({ session, project, place, busy, children }) {
+    const projects = session?.projects ?? [];
+    const within = session && !project ? projects[0]?.project : projectOf();
     return html`
-        <a class="skip button" href="#main">Skip to the content</a>
+        <a class="skip button" href="#main" onClick=${skip}>Skip to the content</a>
         <header class="bar-top">
-            <a class="brand" href=${link("/pulse")} aria-label="Footfall: Service Pulse"><${Mark} />Footfall</a>
-            ${session.projects.length > 0 && html`<${Switcher} session=${session} project=${project} />`}
+            <a class="brand" href=${link("/pulse", {}, within)} aria-label="Footfall: Service Pulse"><${Mark} />Footfall</a>
+            ${projects.length > 0 && html`<${Switcher} projects=${projects} project=${project} place=${place} />`}
             <nav aria-label="Pages">
                 <ul>
                     ${PAGES.map(([name, path, label]) => {
                         const here = name === (WITHIN[place?.name] ?? place?.name);
                         const current = here ? (name === place.name ? "page" : "true") : undefined;
-                        return html`<li><a href=${link(path)} aria-current=${current}>${label}</a></li>`;
+                        return html`<li><a href=${link(path, {}, within)} aria-current=${current}>${label}</a></li>`;
                     })}
                 </ul>
             </nav>
@@ -65,30 +70,39 @@ export function Frame({ session, project, place, children }) {
                 <form method="post" action="/logout"><button class="quiet">Log out</button></form>
             </div>
         </header>
-        ${project?.demo && html`<${DemoBanner} session=${session} />`}
-        <main id="main">${children}</main>
+        ${project?.demo && html`<${DemoBanner} own=${projects.find((item) => !item.demo)} />`}
+        <main id="main" tabindex="-1" aria-busy=${String(busy)}>${children}</main>
     `;
 }
 
-function DemoBanner({ session }) {
-    const own = session.projects.find((item) => !item.demo);
+function skip(event) {
+    event.preventDefault();
+    document.getElementById("main").focus();
+}
+
+function DemoBanner({ own }) {
     return html`<aside class="banner" aria-label="Demo">
         <span class="tag">Demo</span>
-        <span>An invented product with invented customers, so that you see Footfall at work.</span>
-        ${own && html`<a class="link" href=${link("/pulse", {}, own.project)}>Send your own first event →</a>`}
+        <span>An invented product with invented customers.</span>
+        ${own && html`<a class="link" href=${link("/pulse", {}, own.project)}>Send events of your own →</a>`}
     </aside>`;
 }
 
-function Switcher({ session, project }) {
-    const label = html`<span class="cut project-name">${project?.name ?? "Choose a project"}</span>`;
-    return html`<${Menu} label=${label} name="Project" side="left">
-        ${session.projects.map(
+/** Leads to the same list in another project; from a customer to the list of customers. */
+function Switcher({ projects, project, place }) {
+    const list = WITHIN[place?.name] ?? place?.name ?? "pulse";
+    const here = (item) => item.project === project?.project;
+    const name = project?.name ?? "Choose a project";
+    const label = html`<span class="cut project-name"><bdi>${name}</bdi></span><${Down} />`;
+    return html`<${Menu} label=${label} name=${project ? `Project: ${name}` : name} side="left">
+        ${projects.map(
             (item) => html`<a
                 role="menuitem"
-                href=${link("/pulse", {}, item.project)}
-                aria-current=${item.project === project?.project ? "true" : undefined}
-                ><span class="cut">${item.name}</span>
-                <span class="note">${item.project === project?.project ? "here" : item.demo ? "demo" : ""}</span></a
+                tabindex="-1"
+                href=${link(`/${list}`, {}, item.project)}
+                aria-current=${here(item) ? "true" : undefined}
+                ><${Tick} shown=${here(item)} /><bdi class="cut">${item.name}</bdi>
+                ${item.demo && html`<span class="note">demo</span>`}</a
             >`,
         )}
     <//>`;
@@ -134,6 +148,8 @@ function ThemeMenu() {
 const Mark = () => html`<svg viewBox="0 0 20 20" aria-hidden="true">
     <path d="M2 15h3.5M7.2 11h3.6M12.4 7H18" fill="none" stroke="currentColor" stroke-width="3" stroke-linecap="round" />
 </svg>`;
+
+const Down = () => html`<svg class="glyph down" viewBox="0 0 16 16" aria-hidden="true"><path d="m5 6.5 3 3 3-3" /></svg>`;
 
 const Clock = () => html`<svg class="glyph" viewBox="0 0 16 16" aria-hidden="true">
     <circle cx="8" cy="8" r="6" />
