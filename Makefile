@@ -51,7 +51,7 @@ isolated: setup ## Import each member's modules with only what it declares insta
 test: setup ## Everything, on real Kafka and real PostgreSQL
 	@$(BIN)/pytest -q
 
-bench: setup ## Print the cost of admission, append, projection and fan-out
+bench: setup ## Print the cost of admission, append, projection, fan-out and the pages
 	@PYTHONPATH=tests/support $(BIN)/python tests/bench
 
 screenshots: setup ## Photograph the pages of a fresh demo: build/screenshots, and docs/images for the README

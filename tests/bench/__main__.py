@@ -10,6 +10,7 @@ import append
 import fanout
 import ingest
 import kafka
+import pages
 import projection
 from lifecycle.process import collect_rarely
 from measurement import Row, show
@@ -21,6 +22,7 @@ _BENCHES: Mapping[str, Callable[[], Awaitable[list[Row]]]] = {
     "kafka": kafka.run,
     "projection": projection.run,
     "fan-out": fanout.run,
+    "pages": pages.run,
 }
 
 

@@ -18,8 +18,8 @@ class Row:
     """
 
     what: str
-    per_s: float
-    cpu_us: float
+    per_s: float | None = None
+    cpu_us: float | None = None
     server_cpu_us: float | None = None
     p50_ms: float | None = None
     p99_ms: float | None = None

@@ -16,6 +16,7 @@ from playwright.async_api import Locator, Page, expect
 from customer_events import ODD_IDS, Period, Recount, Subject, customer_events, half_hour_zone
 from footfall_process import eventually as wait_until
 from open_pages import Pages, Suite, open_pages, running_suite
+from page_words import changed, counted
 
 pytestmark = [pytest.mark.browser, pytest.mark.e2e]
 
@@ -117,29 +118,10 @@ def named(subject: Subject, kind: str, name: str) -> str:
     return name if called is None else f"{called} {name}"
 
 
-def changed(now: int, before: int) -> str:
-    if now == before:
-        return "no change" if now else "none"
-    if not before or not now:
-        return "new" if now else "gone"
-    percent = (
-        int((now / before - 1) * 100 + 0.5) if now > before else -int((1 - now / before) * 100 + 0.499999)
-    )
-    if percent >= 1000:
-        return f"×{int(now / before + 0.5):,}"
-    if percent == 0:
-        return "+ under 1 %" if now > before else "− under 1 %"
-    return f"{'+' if percent > 0 else '−'}{abs(percent)} %"
-
-
 def worded(day: date, *, weekday: bool) -> str:
     """A day as the pages write it."""
     short = f"{day.day} {day:%b}".replace("Sep", "Sept")
     return f"{day:%a} {short}" if weekday else short
-
-
-def counted(count: int, one: str, many: str) -> str:
-    return f"{count:,} {one if count == 1 else many}"
 
 
 async def test_lists_tell_of_every_account_and_user_what_the_events_tell(

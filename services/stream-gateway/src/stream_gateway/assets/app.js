@@ -3,7 +3,7 @@ import { get } from "./api.js";
 import { link, placeOf, projectOf } from "./links.js";
 import { applyTheme, Frame } from "./shell.js";
 import { projectZone } from "./time.js";
-import { effect, html, render, signal } from "./ui.js";
+import { computed, effect, html, render, signal } from "./ui.js";
 
 const SETTLE_MS = 2000;
 const MODULES = {
@@ -30,12 +30,21 @@ const session = signal(null);
 const away = signal(null);
 /** What is shown: `{place, project, key, module, problem}`; `module` is null while it loads. */
 const shown = signal({ key: 0, place: placeOf(location.pathname), project: projectOf(), module: null });
+const missing = computed(() => {
+    if (!shown.value.place) return "There is no such page";
+    return session.value && !projectNow() ? "There is no such project here" : null;
+});
 let address = "";
 
 applyTheme();
 effect(() => {
     const known = projectNow();
     if (known) projectZone.value = known.time_zone;
+});
+effect(() => {
+    const { place, module, problem } = shown.value;
+    const title = missing.value ?? (problem ? "Failed" : module?.title(place.id));
+    document.title = title ? `${title} · Footfall` : "Footfall";
 });
 addEventListener("popstate", ({ state }) => {
     if (location.pathname + location.search !== address) show(state?.scrolled ?? 0);
@@ -118,13 +127,12 @@ function App() {
     const { place, key, module } = shown.value;
     const project = projectNow();
     const problem = away.value ?? shown.value.problem;
-    const missing = !place ? "There is no such page" : session.value && !project ? "There is no such project here" : null;
-    document.title = `${missing ?? (problem ? "Failed" : module?.title(place.id)) ?? "…"} · Footfall`;
-    return html`<${Frame} session=${session.value} project=${project} place=${place} busy=${!module && !problem && !missing}>
+    const busy = !problem && !missing.value && !(project && module);
+    return html`<${Frame} session=${session.value} project=${project} place=${place} busy=${busy}>
         ${problem
             ? html`<${Failed} problem=${problem} />`
-            : missing
-              ? html`<${NotHere} title=${missing} />`
+            : missing.value
+              ? html`<${NotHere} title=${missing.value} />`
               : project && module && html`<${Guarded} key=${key} page=${module.Page} ...${place} project=${project} />`}
     <//>`;
 }

@@ -44,7 +44,7 @@ export function changeText(now, before) {
     if (now === before) return now ? "no change" : "none";
     if (!before) return "new";
     if (!now) return "gone";
-    const percent = Math.round((now / before - 1) * 100);
+    const percent = Math.round((100 * (now - before)) / before);
     if (percent === 0) return now > before ? "+ under 1 %" : "− under 1 %";
     if (percent >= 1000) return `×${count(Math.round(now / before))}`;
     return `${percent > 0 ? "+" : "−"}${Math.abs(percent)} %`;

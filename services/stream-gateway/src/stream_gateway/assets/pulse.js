@@ -1,7 +1,5 @@
 /** Service Pulse: who uses the product now and today, what they do most, the last hour, and the stream. */
 import { useAnswer } from "./api.js";
-import { createFeed } from "./feed.js";
-import { FeedView } from "./feed_view.js";
 import { choose, filters } from "./filters.js";
 import { lazy } from "./lazy.js";
 import { count, counted, share } from "./numbers.js";
@@ -16,28 +14,28 @@ const DAYS = 14;
 const DAY_MS = 86_400_000;
 const TOP_FIRST = 5;
 
-const Snippets = lazy(() => import("./snippets.js"), "Snippets");
 const Sparkline = lazy(() => import("./charts.js"), "Sparkline");
+const Stream = lazy(() => import("./pulse_stream.js"), "PulseStream");
 const Timeline = lazy(() => import("./timeline.js"), "Timeline");
 
 export const title = () => "Service Pulse";
 
 /** The page of one project. */
 export function Page({ project }) {
-    const feed = useMemo(() => createFeed({ project: project.project, topic: "activity" }), [project.project]);
+    const feed = useSignal(null);
     const pulse = useAnswer("/v1/pulse", {}, { everyS: REST_S });
     const minutes = useAnswer("/v1/pulse/minutes", {}, { everyS: REST_S });
     const today = pulse.value.value?.today;
     const days = useAnswer(today ? "/v1/pulse/days" : null, daysUpTo(today), { everyS: DAYS_EVERY_S });
     useEffect(
         () =>
-            paced(feed.activityTick, () => {
+            feed.value &&
+            paced(feed.value.activityTick, () => {
                 pulse.refresh();
                 minutes.refresh();
             }),
-        [feed],
+        [feed.value],
     );
-    useEffect(() => () => feed.close(), [feed]);
     const numbers = pulse.value.value;
     return html`<div class="page-head">
             <h1 tabindex="-1">Service Pulse</h1>
@@ -48,11 +46,7 @@ export function Page({ project }) {
             <${Hour} items=${minutes.value.value?.items ?? []} />
             <${Top} numbers=${numbers} zone=${project.time_zone} />
             <div class="stream">
-                <${FeedView}
-                    feed=${feed}
-                    title="Stream"
-                    empty=${html`<${Snippets} project=${project.project} state=${feed.state} />`}
-                />
+                <${Stream} key=${project.project} project=${project.project} opened=${feed} />
             </div>
         </div>`;
 }
