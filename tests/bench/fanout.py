@@ -22,10 +22,10 @@ from eventmodel import Event, ProjectId, new_event_id, topics
 from eventmodel.wire import encode, event_key
 from lifecycle.process import collect_rarely
 from measurement import Row, quantile_ms, show
-from stream_gateway.channel import Channel
-from stream_gateway.gate import Gate, Projected
+from stream_gateway.live.channel import Channel
+from stream_gateway.live.gate import Gate, Projected
+from stream_gateway.live.stream import Stream
 from stream_gateway.principals import Readers
-from stream_gateway.stream import Stream
 from telemetry import logs
 from telemetry.metrics import Metrics
 

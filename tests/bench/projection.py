@@ -25,9 +25,9 @@ from lifecycle.database import open_pool
 from lifecycle.process import collect_rarely
 from measurement import Row, own_resident_mb, postgres_cpu_s, show
 from postgres_server import PostgresServer, running_server
-from stream_gateway.gate import Announcer
-from stream_gateway.history import ensure_months
-from stream_gateway.projector import GROUP, Projector
+from stream_gateway.live.gate import Announcer
+from stream_gateway.projection.history import ensure_months
+from stream_gateway.projection.projector import GROUP, Projector
 from telemetry import logs
 from telemetry.metrics import Metrics
 

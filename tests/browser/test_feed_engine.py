@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Page, Route
 
 from open_pages import Pages, Suite, eventually, open_pages, running_suite
-from stream_gateway.cursor import format_cursor, parse_cursor
+from stream_gateway.live.cursor import format_cursor, parse_cursor
 
 pytestmark = [pytest.mark.browser, pytest.mark.e2e]
 
@@ -49,7 +49,7 @@ class Tab:
     async def start(self, **options: Any) -> None:
         await self.page.evaluate(
             """async ([assets, options]) => {
-                const {createFeed} = await import(`${assets}/feed.js`);
+                const {createFeed} = await import(`${assets}/feed/feed.js`);
                 window.states = [];
                 window.feed = createFeed(options);
                 window.feed.state.subscribe(({kind}) => window.states.push(kind));
@@ -459,7 +459,7 @@ async def test_blocks_are_read_however_they_are_cut(pages: Pages) -> None:
     tab = await tab_of(pages, start=False)
     blocks = await tab.page.evaluate(
         """async (assets) => {
-            const {createParser} = await import(`${assets}/stream.js`);
+            const {createParser} = await import(`${assets}/feed/stream.js`);
             const text = ": hello\\r\\nretry: 1500\\r\\n\\r\\nevent: a\\rdata: one\\rdata:two\\r\\rid: 7\\n\\n"
                 + "id: b\\0d\\ndata\\n\\nevent: hb\\ndata: {}\\nid: 8\\nunknown: x\\n\\ndata: cut off";
             const read = (pieces) => {

@@ -13,7 +13,7 @@ from eventlog.port import Message
 from eventmodel import ProjectId, RejectedRecord, Sender, new_event_id, topics
 from eventmodel.wire import encode, record_key
 from running_gateway import NOW, Gateway, running_gateway
-from stream_gateway.source_tally import MAX_SDKS
+from stream_gateway.projection.source_tally import MAX_SDKS
 
 NODE = Sender(key="kaaaaaaaaaaa", sdk="analytics-node/2.1.0")
 BROWSER = Sender(key="kaaaaaaaaaaa", sdk="browser")

@@ -13,7 +13,7 @@ import pytest
 from eventlog.memory import MemoryLog
 from eventmodel import topics
 from running_gateway import NOW, Gateway, running_gateway
-from stream_gateway.cursor import format_cursor, parse_cursor
+from stream_gateway.live.cursor import format_cursor, parse_cursor
 
 
 @dataclass
@@ -310,7 +310,7 @@ async def test_another_project_sees_nothing(gateway: Gateway) -> None:
 async def test_a_quiet_stream_beats_visibly_and_moves_its_cursor_on(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stream_gateway.channel._HEARTBEAT_S", 0.5)
+    monkeypatch.setattr("stream_gateway.live.channel._HEARTBEAT_S", 0.5)
     async with stream(gateway, user="nobody") as client:
         first = await client.to_cursor()
         await gateway.post(gateway.event(1))

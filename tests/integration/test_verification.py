@@ -19,9 +19,9 @@ from eventmodel.wire import record_key
 from fake_clock import FakeClock
 from lifecycle.database import open_pool
 from running_gateway import NOW, Gateway, running_gateway
-from stream_gateway.comparison import DERIVED, HISTORY
-from stream_gateway.projector import GROUP
-from stream_gateway.verification import PartReport, Verification
+from stream_gateway.projection.comparison import DERIVED, HISTORY
+from stream_gateway.projection.projector import GROUP
+from stream_gateway.projection.verification import PartReport, Verification
 
 _TABLES = [table.name for table in (HISTORY, *DERIVED)]
 

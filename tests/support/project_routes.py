@@ -18,13 +18,14 @@ from eventmodel import ProjectId
 from fake_clock import FakeClock
 from lifecycle.database import open_pool
 from lifecycle.errors import install_errors
-from stream_gateway import login, projects, tokens
-from stream_gateway.assets import asset_routes, load_assets
-from stream_gateway.history import ensure_months
-from stream_gateway.notices import Notices
-from stream_gateway.pages import page_routes
+from stream_gateway.administration import projects, tokens
+from stream_gateway.pages import login
+from stream_gateway.pages.assets import asset_routes, load_assets
+from stream_gateway.pages.notices import Notices
+from stream_gateway.pages.sessions import Sessions, session_routes
+from stream_gateway.pages.shell import page_routes
 from stream_gateway.principals import Administrators, Readers
-from stream_gateway.sessions import Sessions, session_routes
+from stream_gateway.projection.history import ensure_months
 from telemetry.metrics import Metrics
 
 ADMIN_TOKEN = "admin-token-of-the-test"

@@ -10,8 +10,8 @@ import pytest
 from access.requests import SESSION_COOKIE
 from eventmodel import ProjectId
 from project_routes import Routes, bearer, open_routes
-from stream_gateway.assets import Assets, load_assets, static_imports
-from stream_gateway.pages import PAGES
+from stream_gateway.pages.assets import Assets, load_assets, static_imports
+from stream_gateway.pages.shell import PAGES
 
 ADDRESSES = [
     "/pulse", "/accounts", "/accounts/acme", "/accounts/a%2Fb%3F", "/users", "/users/ada%40acme.example",
@@ -188,7 +188,7 @@ async def test_only_a_cookie_has_a_session(routes: Routes) -> None:
 
 
 def test_every_import_of_the_pages_leads_to_a_file() -> None:
-    assets, folder = load_assets(), files("stream_gateway") / "assets"
+    assets, folder = load_assets(), files("stream_gateway.pages") / "assets"
     assert [module for module in ("app.js", *PAGES.values()) if module not in assets] == []
     for module in assets.modules("app.js", *PAGES.values()):
         imported = static_imports(module, folder.joinpath(module).read_text())

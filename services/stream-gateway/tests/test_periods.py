@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from stream_gateway.period import Days, Period
+from stream_gateway.reads.period import Days, Period
 
 
 def at(text: str, zone: str = "UTC") -> datetime:

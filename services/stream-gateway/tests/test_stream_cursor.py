@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream_gateway.cursor import Cursor, InvalidCursor, format_cursor, parse_cursor
+from stream_gateway.live.cursor import Cursor, InvalidCursor, format_cursor, parse_cursor
 
 
 @given(

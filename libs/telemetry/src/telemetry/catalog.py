@@ -139,7 +139,8 @@ CONSUMER_PARTS = Definition(
 CONSUMER_RECORDS = Definition(
     "footfall_consumer_records_total",
     "counter",
-    "Records consumed: `applied`, `duplicate` (counted before), `poison` (set aside in footfall.rejected, or passed over there).",
+    "Records consumed: `applied`, `duplicate` (counted before), `poison` (set aside in footfall.rejected, or"
+    " passed over there).",
     ("group", "outcome"),
 )
 

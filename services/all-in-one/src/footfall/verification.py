@@ -26,9 +26,9 @@ from footfall.suite_settings import LogPlace
 from lifecycle.clock import SystemClock
 from lifecycle.database import open_pool
 from lifecycle.migrations import await_schema
-from stream_gateway.comparison import Difference
-from stream_gateway.projector import GROUP
-from stream_gateway.verification import PartReport, Verification
+from stream_gateway.projection.comparison import Difference
+from stream_gateway.projection.projector import GROUP
+from stream_gateway.projection.verification import PartReport, Verification
 
 _STATEMENT_S: Final = 3600.0
 

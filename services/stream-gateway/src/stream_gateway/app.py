@@ -24,26 +24,27 @@ from lifecycle.clock import Clock
 from lifecycle.errors import install_errors
 from lifecycle.migrations import Owner
 from lifecycle.service import Service
-from stream_gateway import login, projects, tokens
-from stream_gateway.account_reads import AccountReads
-from stream_gateway.activity import activity_routes
-from stream_gateway.assets import asset_routes, load_assets
-from stream_gateway.channel import Channel
-from stream_gateway.customers import customer_routes
-from stream_gateway.gate import Announcer, Gate
-from stream_gateway.history import ensure_months
-from stream_gateway.notices import Notices
-from stream_gateway.pages import page_routes
-from stream_gateway.person_reads import PersonReads
+from stream_gateway.administration import projects, tokens
+from stream_gateway.live.channel import Channel
+from stream_gateway.live.gate import Announcer, Gate
+from stream_gateway.live.stream import Stream, StreamTopic
+from stream_gateway.pages import login
+from stream_gateway.pages.assets import asset_routes, load_assets
+from stream_gateway.pages.notices import Notices
+from stream_gateway.pages.sessions import Sessions, session_routes
+from stream_gateway.pages.shell import page_routes
 from stream_gateway.principals import Administrators, Readers
-from stream_gateway.projector import BACKFILL, GROUP, LIVE, Projector
-from stream_gateway.pulse import pulse_routes
-from stream_gateway.purge import Purge
-from stream_gateway.read_model import ReadModel
-from stream_gateway.sessions import Sessions, session_routes
+from stream_gateway.projection.history import ensure_months
+from stream_gateway.projection.projector import BACKFILL, GROUP, LIVE, Projector
+from stream_gateway.projection.purge import Purge
+from stream_gateway.reads.account_reads import AccountReads
+from stream_gateway.reads.activity import activity_routes
+from stream_gateway.reads.customers import customer_routes
+from stream_gateway.reads.person_reads import PersonReads
+from stream_gateway.reads.pulse import pulse_routes
+from stream_gateway.reads.read_model import ReadModel
+from stream_gateway.reads.sources import Sources, source_routes
 from stream_gateway.settings import GatewaySettings
-from stream_gateway.sources import Sources, source_routes
-from stream_gateway.stream import Stream, StreamTopic
 from telemetry.metrics import Metrics
 from telemetry.requests import RequestLog
 

@@ -1,0 +1,1 @@
+"""The live streams: what was projected goes to whoever watches."""

@@ -1,0 +1,1 @@
+"""The web pages: the shell, the files they are made of, login and session."""

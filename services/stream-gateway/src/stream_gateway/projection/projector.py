@@ -1,0 +1,182 @@
+"""The projector: records of the log become the read model, in the consumer's own transaction."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from access.cache import Access
+from access.errors import AccessUnavailable
+from access.model import ProjectSettings
+from eventlog.batch import Batch
+from eventlog.consumer import FencedTransaction
+from eventlog.parts import StoreUnavailable
+from eventlog.port import Record
+from eventmodel import ProjectId, topics
+from eventmodel.wire import split_key
+from lifecycle.clock import Clock
+from stream_gateway.live.gate import DATABASE_AWAY, Announcer
+from stream_gateway.projection.derivation import Derivation, rebuild
+from stream_gateway.projection.history import ensure_months
+from stream_gateway.projection.source_tally import (
+    MINUTES_KEPT,
+    SdkNames,
+    SourceTally,
+    decode_rejected,
+    tidy_sources,
+)
+from stream_gateway.projection.tally import Tally, columns_of, decode_projected, write
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection = PoolConnectionProxy[asyncpg.Record]
+
+GROUP = "projector"
+LIVE = (topics.EVENTS, topics.ACTIONS, topics.SIGNALS, topics.REJECTED)
+BACKFILL = (topics.BACKFILL,)
+
+NOW_WINDOW = timedelta(minutes=5)
+"""How long after their last activity a user counts as active now."""
+
+_UNSHOWN_KEPT = timedelta(days=9)
+
+
+class Projector:
+    """The Handler of the consumer group `projector`."""
+
+    def __init__(
+        self, pool: asyncpg.Pool, access: Access, clock: Clock, announcer: Announcer, months_back: int = 24
+    ) -> None:
+        self._pool = pool
+        self._access = access
+        self._clock = clock
+        self._announcer = announcer
+        self._months_back = months_back
+        self._tidied_at: datetime | None = None
+        self._derivations: dict[tuple[int, ProjectId], Derivation] = {}
+        self._met: dict[tuple[int, ProjectId], Derivation] = {}
+        self._sdks = SdkNames()
+
+    async def apply(self, tx: "Connection", batch: Batch) -> None:
+        activity = [record for record in batch.records if record.topic in (topics.EVENTS, topics.BACKFILL)]
+        rejected = [record for record in batch.records if record.topic == topics.REJECTED]
+        keys = {record.key: split_key(record.key) for record in (*activity, *rejected)}
+        gone = await self._gone({project for project, _ in keys.values()})
+        kept = [record for record in activity if keys[record.key][0] not in gone]
+        sources = SourceTally(self._clock.now() - MINUTES_KEPT)
+        if kept:
+            await self._meet(tx, {(record.part, keys[record.key][0]) for record in kept})
+            await write(tx, self._add_up(kept, keys, sources))
+        for record in rejected:
+            if (project := keys[record.key][0]) not in gone:
+                sources.refuse(record.part, project, decode_rejected(record.value))
+        await sources.write(tx, self._sdks)
+        repeats = [record for record in batch.duplicates if record.topic != topics.REJECTED]
+        unshown = [*repeats, *(record for record in activity if keys[record.key][0] in gone)]
+        if unshown:
+            await tx.execute(
+                "insert into gateway.unshown (topic, part, off, recorded_at)"
+                " select * from unnest($1::text[], $2::smallint[], $3::bigint[], $4::timestamptz[])"
+                " on conflict do nothing",
+                *columns_of([(r.topic, r.part, r.offset, r.recorded_at) for r in unshown], 4),
+            )
+
+    async def committed(self, batch: Batch) -> None:
+        self._derivations.update(self._met)
+        self._met.clear()
+        self._announcer.announce({record.topic for record in (*batch.records, *batch.duplicates)})
+
+    def forget(self, parts: frozenset[int]) -> None:
+        self._met.clear()
+        self._sdks.forget(parts)
+        for key in [key for key in self._derivations if key[0] in parts]:
+            del self._derivations[key]
+
+    async def tend(self, parts: frozenset[int], fenced: "FencedTransaction[Connection]") -> None:
+        now = self._clock.now()
+        if self._tidied_at is None or now - self._tidied_at > timedelta(minutes=1):
+            await self._tidy(parts, fenced, now)
+            self._tidied_at = now
+        for (number, project_id), derivation in list(self._derivations.items()):
+            wanted = self._wanted(project_id)
+            if wanted is None or wanted == derivation:
+                continue
+            async with fenced([number]) as tx:
+                await rebuild(tx, number, project_id, wanted)
+            self._derivations[number, project_id] = wanted
+
+    async def _tidy(
+        self, parts: frozenset[int], fenced: "FencedTransaction[Connection]", now: datetime
+    ) -> None:
+        try:
+            async with self._pool.acquire() as connection:
+                await ensure_months(connection, now, self._months_back)
+        except DATABASE_AWAY as error:
+            raise StoreUnavailable(f"The months of history could not be looked at: {error}") from error
+        async with fenced(parts) as tx:
+            await tx.execute(
+                "delete from gateway.active_now where part = any($1::smallint[]) and last_at < $2",
+                sorted(parts),
+                now - 2 * NOW_WINDOW,
+            )
+            await tx.execute(
+                "delete from gateway.activity_minute where part = any($1::smallint[]) and minute < $2",
+                sorted(parts),
+                now - MINUTES_KEPT,
+            )
+            await tidy_sources(tx, parts, now)
+            await tx.execute(
+                "delete from gateway.unshown where part = any($1::smallint[]) and recorded_at < $2",
+                sorted(parts),
+                now - _UNSHOWN_KEPT,
+            )
+        self._sdks.forget(parts)
+
+    def _wanted(self, project_id: ProjectId) -> Derivation | None:
+        project = self._access.project(project_id)
+        return None if project is None else Derivation.of(project.settings)
+
+    async def _gone(self, projects: Collection[ProjectId]) -> set[ProjectId]:
+        """Those that are deleted for certain."""
+        try:
+            return {project for project in projects if await self._access.resolve(project) is None}
+        except AccessUnavailable as error:
+            raise StoreUnavailable(str(error)) from error
+
+    async def _meet(self, tx: "Connection", met: Collection[tuple[int, ProjectId]]) -> None:
+        """Know under which settings the derived rows of each part and project are made."""
+        unknown = sorted(key for key in met if key not in self._derivations)
+        if not unknown:
+            return
+        for number, project_id in unknown:
+            wanted = self._wanted(project_id) or Derivation.of(ProjectSettings())
+            row = await tx.fetchrow(
+                "with made as (insert into gateway.derivation (part, project, time_zone, trial_actions)"
+                " values ($1, $2, $3, $4) on conflict do nothing returning time_zone, trial_actions)"
+                " select time_zone, trial_actions from made union all"
+                " select time_zone, trial_actions from gateway.derivation where part = $1 and project = $2"
+                " limit 1",
+                number,
+                project_id,
+                wanted.time_zone,
+                sorted(wanted.trial_actions),
+            )
+            if row is not None:
+                wanted = Derivation(row["time_zone"], frozenset(row["trial_actions"]))
+            self._met[number, project_id] = wanted
+
+    def _add_up(
+        self, records: Sequence[Record], keys: Mapping[bytes, tuple[ProjectId, str]], sources: SourceTally
+    ) -> Tally:
+        now = self._clock.now()
+        tally = Tally(now_from=now - NOW_WINDOW, minutes_from=now - MINUTES_KEPT)
+        for record in records:
+            project, subject = keys[record.key]
+            key = (record.part, project)
+            derivation = self._derivations.get(key) or self._met[key]
+            event = decode_projected(record.value)
+            tally.add(record, project, subject, event, derivation)
+            sources.add(record.part, project, event)
+        return tally

@@ -1,0 +1,1 @@
+"""Questions to the read model, and the routes that ask them."""
