@@ -118,6 +118,8 @@ async def test_the_login_needs_no_script_and_the_keyboard_suffices(pages: Pages)
 
 async def test_a_form_of_a_page_logs_out(pages: Pages) -> None:
     """Under `Referrer-Policy: no-referrer` the browser would send `Origin: null`, which is refused."""
+    # What the page had asked when the session ended is refused, and must not lead it elsewhere.
+    pages.expect("401")
     page = await pages.open("/pulse")
     await page.evaluate(
         """() => {

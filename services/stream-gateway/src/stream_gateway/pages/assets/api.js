@@ -3,6 +3,13 @@ import { projectOf } from "./links.js";
 import { useEffect, useSignal } from "./ui.js";
 
 const REQUEST_S = 20;
+const LEAVING_MS = 5000;
+
+// While the browser leaves, as after a click on "Log out", an answer of 401 must not lead it elsewhere.
+let leftAt = 0;
+addEventListener("beforeunload", () => {
+    leftAt = Date.now();
+});
 
 /** A failure in words: `message` says what happened, `hint` what to do. `status` 0 means no answer came. */
 export class Problem extends Error {
@@ -41,7 +48,7 @@ async function ask(method, path, query, body, { signal } = {}) {
             headers: body === undefined ? {} : { "content-type": "application/json" },
             body: body === undefined ? undefined : JSON.stringify(body),
         });
-        if (answer.status === 401) toLogin();
+        if (answer.status === 401 && Date.now() - leftAt > LEAVING_MS) toLogin();
         const told = answer.status === 204 ? null : await answer.json();
         if (answer.ok) return told;
         throw new Problem(answer.status, told);

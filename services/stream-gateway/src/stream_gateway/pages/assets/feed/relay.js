@@ -15,7 +15,7 @@ const DIMENSIONS = ["account", "user", "action"];
 
 const newId = () => Array.from({ length: 4 }, () => Math.random().toString(36).slice(2, 8)).join("");
 
-/** A cursor's log and positions, or null. Source: stream_gateway/cursor.py. */
+/** A cursor's log and positions, or null. Source: stream_gateway/live/cursor.py. */
 function positionsOf(cursor) {
     if (!cursor) return null;
     const raw = Uint8Array.from(atob(cursor.replace(/-/g, "+").replace(/_/g, "/")), (letter) => letter.charCodeAt(0));
