@@ -32,6 +32,11 @@ PAGES: Final[Mapping[str, str]] = {
 }
 """By route, the module that shows it; `app.js` comes before each."""
 
+_SOON: Final[Mapping[str, tuple[str, ...]]] = {
+    "places/pulse.js": ("places/pulse_stream.js", "charts/charts.js"),
+}
+"""By a page's module, those it imports once its numbers are there: fetched with the rest, but after it."""
+
 _OURS = re.compile(
     r"/(?:pulse|accounts|users|sources|actions|(?:accounts|users|visitors|activity)/[^/?#\\]+)(?:\?[^#\\]*)?"
 )
@@ -89,10 +94,13 @@ def _html(assets: Assets, module: str) -> str:
             f'<link rel="preload" href="{assets.address("inter.woff2")}" as="font" type="font/woff2" crossorigin>'
         )
     links += [f'<link rel="stylesheet" href="{assets.address(path)}">' for path in assets.stylesheets()]
+    first = assets.modules("app.js", module)
+    soon = [path for path in assets.modules(*_SOON.get(module, ())) if path not in first]
     links += [
-        f'<link rel="modulepreload" href="{assets.address(path)}">'
-        for path in assets.modules("app.js", module)
-        if path != "app.js"
+        f'<link rel="modulepreload" href="{assets.address(path)}">' for path in first if path != "app.js"
+    ]
+    links += [
+        f'<link rel="modulepreload" href="{assets.address(path)}" fetchpriority="low">' for path in soon
     ]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Footfall</title>'

@@ -36,6 +36,22 @@ export function address(path, query = {}) {
     return url.pathname + url.search;
 }
 
+const early = new Map();
+
+/** Ask for what a page that is still being loaded will want; its first `useAnswer` takes the answer. */
+export function askEarly(path, query = {}) {
+    const answer = ask("GET", path, query, undefined, {});
+    // Whoever takes it hears of the failure.
+    answer.catch(() => {});
+    early.set(address(path, query), answer);
+}
+
+function takeEarly(asked) {
+    const answer = early.get(asked);
+    early.delete(asked);
+    return answer;
+}
+
 async function ask(method, path, query, body, { signal } = {}) {
     const timeout = new AbortController();
     const timer = setTimeout(() => timeout.abort(), REQUEST_S * 1000);
@@ -98,7 +114,7 @@ export function useAnswer(path, query = {}, { everyS = 0 } = {}) {
             busy = true;
             const began = performance.now();
             try {
-                const told = await ask("GET", path, query, undefined, { signal: stop.signal });
+                const told = await (takeEarly(asked) ?? ask("GET", path, query, undefined, { signal: stop.signal }));
                 if (stop.signal.aborted) return;
                 value.value = told;
                 problem.value = null;

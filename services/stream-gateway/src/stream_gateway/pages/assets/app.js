@@ -1,5 +1,5 @@
 /** Starts the pages: who is logged in, which page this address is, and moving between them without a reload. */
-import { get } from "./api.js";
+import { askEarly, get } from "./api.js";
 import { link, placeOf, projectOf } from "./links.js";
 import { applyTheme, Frame } from "./frame/shell.js";
 import { projectZone } from "./time.js";
@@ -17,6 +17,7 @@ const MODULES = {
     sources: () => import("./places/sources.js"),
     actions: () => import("./places/actions.js"),
 };
+const FIRST_ASKED = { pulse: ["/v1/pulse", "/v1/pulse/minutes"] };
 const NOT_LOADED = {
     message: "This page could not be loaded.",
     hint: "Look whether Footfall runs; it may be restarting. Then reload the page.",
@@ -51,6 +52,7 @@ addEventListener("popstate", ({ state }) => {
 });
 document.addEventListener("click", follow);
 render(html`<${App} />`, document.getElementById("app"));
+if (shown.value.project) FIRST_ASKED[shown.value.place?.name]?.forEach((path) => askEarly(path));
 show();
 openSession();
 
