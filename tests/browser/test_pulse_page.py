@@ -357,7 +357,7 @@ async def test_nothing_jumps_while_the_page_loads(suite: Suite, viewport: tuple[
             page.locator(".snippet code" if kind == "empty" else ".feed article").first
         ).to_be_visible()
         shifts = await page.evaluate("window.__shifts")
-        assert sum(shift[0] for shift in shifts) < 0.01, shifts
+        assert sum(shift[0] for shift in shifts) < 0.002, shifts
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 

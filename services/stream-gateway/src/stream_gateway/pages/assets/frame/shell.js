@@ -52,7 +52,7 @@ export function Frame({ session, project, place, busy, children }) {
     const within = session && !project ? projects[0]?.project : projectOf();
     return html`
         <a class="skip button" href="#main" onClick=${skip}>Skip to the content</a>
-        <header class="bar-top">
+        <header class=${`bar-top ${session || !busy ? "" : "waiting"}`}>
             <a class="brand" href=${link("/pulse", {}, within)} aria-label="Footfall: Service Pulse"><${Mark} />Footfall</a>
             ${projects.length > 0 && html`<${Switcher} projects=${projects} project=${project} place=${place} />`}
             <nav aria-label="Pages">
