@@ -48,6 +48,7 @@ READERS_ALLOW = {
         "body_that_is_no_base64",
         "code_as_sentence",
         "empty_message",
+        "event_that_is_no_object",
         "sdk_too_long",
         "sender_with_the_key_itself",
         "sender_without_anything",

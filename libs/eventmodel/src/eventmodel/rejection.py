@@ -29,7 +29,8 @@ class RejectedRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     `body` holds the sender's bytes, as text when they are UTF-8, else base64 (`body_encoding`), cut at
     the topic's bound (`body_truncated`). `source` is `ingest`, `import` or `consumer`; `place` says where
     in it: an index in a request, a byte offset in a file, a record's position. `sender` is known of what
-    ingest refused.
+    ingest refused. `event` is the event as one object of the native API, in JSON, where the body is in another
+    vendor's form and could be mapped; left out where it is larger than what is kept of a body, never cut.
     Source: contracts/schemas/rejection.v1.json.
     """
 
@@ -47,3 +48,4 @@ class RejectedRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     hint: str | None = None
     run: str | None = None
     sender: Sender | None = None
+    event: str | None = None
