@@ -1,7 +1,7 @@
 """A body to records of the log, or to rejections by index."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 
@@ -21,6 +21,7 @@ Wire: TypeAlias = tuple[bytes, bytes]
 """(key, value) of one record."""
 
 _decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
 _KEY = re.compile(rb'"\s*:')
 
 
@@ -84,6 +85,42 @@ def admit_event(
         return _record(given, index, receipt)
     except Refused as refused:
         return _rejection(index, refused.fault)
+
+
+def admit_items(
+    items: Iterable[tuple[int, Mapping[str, Any] | Fault, Any]],
+    *,
+    project: ProjectId,
+    received_at: datetime,
+    sender: Sender | None = None,
+) -> Admitted:
+    """As `admit`, for events another protocol's decoder made: index, native fields (or the fault), source.
+
+    `source`, bytes or a JSON value, is what is kept of a rejected one.
+    """
+    receipt = Receipt(project, received_at, sender=sender)
+    messages: list[Wire] = []
+    rejections: list[Rejection] = []
+    rejected_bodies: list[bytes] = []
+    for index, given, source in items:
+        try:
+            messages.append(_sound_record(given, index, receipt))
+        except Refused as refused:
+            rejections.append(_rejection(index, refused.fault))
+            rejected_bodies.append(source if isinstance(source, bytes) else _encode(source))
+    return Admitted(messages, rejections, rejected_bodies)
+
+
+def _sound_record(given: Mapping[str, Any] | Fault, index: int, receipt: Receipt) -> Wire:
+    if isinstance(given, Fault):
+        raise Refused(given)
+    fault = inspect(given)
+    if fault:
+        raise Refused(fault)
+    key, value = _record(given, index, receipt)
+    if len(value) > MAX_EVENT_BYTES:
+        raise Refused(_too_large(len(value), "Leave out what nobody will look at, such as page contents."))
+    return key, value
 
 
 def _record(given: Mapping[str, Any], index: int, receipt: Receipt) -> Wire:

@@ -15,6 +15,8 @@ from ingest_api import events, javascript, openapi, pixel
 from ingest_api.cors import AnyOrigin
 from ingest_api.inflight import Inflight
 from ingest_api.intake import Intake
+from ingest_api.protocols.route import VendorRoute
+from ingest_api.protocols.table import Table
 from ingest_api.settings import IngestSettings
 from lifecycle.clock import Clock
 from lifecycle.errors import ErrorBoundary, install_errors
@@ -58,7 +60,6 @@ def create_app(
     """The HTTP side."""
     app = FastAPI(title="Footfall ingest", version="1", redirect_slashes=False, docs_url=None, redoc_url=None)
     install_errors(app)
-    app.add_middleware(AnyOrigin)
     intake = Intake(log, clock, settings, metrics)
     inflight = Inflight(settings.max_inflight_bytes, metrics.gauge(INGEST_INFLIGHT_BYTES))
     take_events = events.EventsRoute(access, intake, inflight, metrics)
@@ -72,7 +73,24 @@ def create_app(
         Route(javascript.PATH, javascript.BrowserClient().answer),
     ]
     app.openapi_schema = openapi.document(app.openapi())
-    return RequestLog(_beside(AnyOrigin(ErrorBoundary(take_events)), app), metrics)
+    vendors = _vendors(VendorRoute(access, intake, inflight, metrics), app)
+    return RequestLog(
+        _beside(AnyOrigin(ErrorBoundary(take_events)), AnyOrigin(ErrorBoundary(vendors))), metrics
+    )
+
+
+def _vendors(answer: VendorRoute, app: ASGIApp) -> ASGIApp:
+    """Other vendors' paths go to their protocols, what remains to the app."""
+    table = Table()
+
+    async def route(scope: Scope, receive: Receive, send: Send) -> None:
+        match = table.find(scope["path"]) if scope["type"] == "http" else None
+        if match is None:
+            await app(scope, receive, send)
+        else:
+            await answer(match, scope, receive, send)
+
+    return route
 
 
 def _beside(take_events: ASGIApp, app: ASGIApp) -> ASGIApp:

@@ -5,10 +5,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 _MAX_AGE_S = 86_400
 _EXPOSED = b"Retry-After, X-Request-Id"
 _METHODS = b"GET, POST, OPTIONS"
+_OTHERS = frozenset({"/openapi.json", "/livez", "/readyz", "/metrics"})
 
 
 class AnyOrigin:
-    """Pure ASGI middleware for ingest paths only: a key, never a cookie, says who sends.
+    """Pure ASGI middleware for all that takes events: a key, never a cookie, says who sends.
 
     Echoes the origin and allows credentials, because some SDKs send their requests with cookies and browsers
     then refuse `*`.
@@ -51,7 +52,7 @@ class AnyOrigin:
 
 
 def _is_ingest(path: str) -> bool:
-    return path.startswith(("/v1/", "/js/")) or path == "/t.gif"
+    return path not in _OTHERS
 
 
 def _varying(send: Send) -> Send:

@@ -2,10 +2,11 @@
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
-from admission import Admitted, BodyRefused, admit
+from admission import Admitted, BodyRefused, Fault, admit, admit_items
 from eventlog.errors import LogBusy, LogUnavailable, MessageTooLarge, UnknownTopic
 from eventlog.port import LogWriter, Message
 from eventmodel import ProjectId, Rejection, Sender, topics
@@ -73,6 +74,31 @@ class Intake:
         """
         began_s = self._clock.monotonic()
         admitted = await self._admit(project, body, place, sender, idempotency_key)
+        return await self._store(project, admitted, began_s, place=place, sender=sender)
+
+    async def take_items(
+        self,
+        project: ProjectId,
+        items: Iterable[tuple[int, Mapping[str, Any] | Fault, Any]],
+        *,
+        size_bytes: int,
+        place: str,
+        sender: Sender | None,
+    ) -> Admitted:
+        """As `take`, for events that another protocol's decoder made: see `admission.admit_items`.
+
+        `size_bytes` is what they were decoded from.
+        """
+        began_s = self._clock.monotonic()
+        admitted = await _off_loop(
+            size_bytes,
+            partial(admit_items, items, project=project, received_at=self._clock.now(), sender=sender),
+        )
+        return await self._store(project, admitted, began_s, place=place, sender=sender)
+
+    async def _store(
+        self, project: ProjectId, admitted: Admitted, began_s: float, *, place: str, sender: Sender | None
+    ) -> Admitted:
         self._allowances.use(project, len(admitted.messages) + len(admitted.rejections), began_s)
         if admitted.messages:
             await self._append([Message(key, value) for key, value in admitted.messages], began_s)
@@ -105,7 +131,7 @@ class Intake:
             sender=sender,
         )
         try:
-            return admitted() if len(body) <= _IN_THREAD_BYTES else await asyncio.to_thread(admitted)
+            return await _off_loop(len(body), admitted)
         except BodyRefused as refused:
             if refused.reason == "malformed" and body:
                 await self._rejected.keep_whole(project, refused, body, place, sender, self._ack_timeout_s)
@@ -136,6 +162,10 @@ class Intake:
 
     def _left_s(self, began_s: float) -> float:
         return max(0.0, began_s + self._ack_timeout_s - self._clock.monotonic())
+
+
+async def _off_loop(size_bytes: int, admitting: Callable[[], Admitted]) -> Admitted:
+    return admitting() if size_bytes <= _IN_THREAD_BYTES else await asyncio.to_thread(admitting)
 
 
 def _unavailable(error: Exception) -> Problem:

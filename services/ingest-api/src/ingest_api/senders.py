@@ -17,7 +17,16 @@ _HINT: Final = (
 
 async def find_sender(access: Access, scope: Scope) -> Principal:
     """The request's project and key; raises Problem (401, 403) and AccessUnavailable."""
-    text = credential(scope["headers"], scope["query_string"])
+    return await find_sender_by(access, credential(scope["headers"], scope["query_string"]))
+
+
+async def find_sender_by(access: Access, *texts: str | None) -> Principal:
+    """As `find_sender`, for what stood in the places a protocol puts keys: the first that is a key counts.
+
+    A text that is none may stand before it: an OAuth token, or another service's user name.
+    """
+    given = [text for text in texts if text is not None]
+    text = next((text for text in given if kind_of(text)), given[0] if given else None)
     if text is None:
         raise _unauthenticated("Sending events needs a key, and the request carries none.")
     if kind_of(text) is None:
