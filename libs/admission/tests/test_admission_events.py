@@ -41,7 +41,7 @@ def test_every_field_reaches_the_record() -> None:
             "user": "ada@acme.example",
             "action": "opened report",
             "account": "acme",
-            "anonymous_id": "anon",
+            "anonymous_id": "visitor",
             "previous_id": "before",
             "time": "2026-11-22T10:29:00+01:00",
             "sent_at": "2026-11-22T09:29:58Z",
@@ -61,7 +61,7 @@ def test_every_field_reaches_the_record() -> None:
         received_at=NOW,
         origin="live",
         user="ada@acme.example",
-        anonymous_id="anon",
+        anonymous_id="visitor",
         previous_id="before",
         account="acme",
         sent_at=NOW - timedelta(seconds=2),
@@ -83,7 +83,7 @@ def test_null_is_missing() -> None:
 
 @pytest.mark.parametrize(
     ("sent", "kept"),
-    [(7, "7"), (-1, "-1"), (12.0, "12"), (0.5, "0.5"), (" x ", " x "), ("ä" * 512, "ä" * 512)],
+    [(7, "7"), (-2, "-2"), (12.0, "12"), (0.5, "0.5"), (" x ", " x "), ("ä" * 512, "ä" * 512)],
 )
 def test_ids_are_text(sent: object, kept: str) -> None:
     event = _accepted({"action": "a", "user": sent, "account": sent, "id": sent})
@@ -106,6 +106,46 @@ def test_ids_are_text(sent: object, kept: str) -> None:
 def test_an_id_must_be_usable(field: str, sent: object, code: str) -> None:
     rejection = _rejected({"action": "a", field: sent})
     assert (rejection.code, rejection.field) == (code, field)
+
+
+@pytest.mark.parametrize("field", ["user", "account", "anonymous_id", "previous_id"])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        *("00000000-0000-0000-0000-000000000000", " 00000000-0000-0000-0000-000000000000", "0" * 32),
+        *("null", "NULL", "Nil", "none", "undefined", "Unknown", "n/a", "NA", "NaN"),
+        *(
+            "<nil>",
+            "(null)",
+            "anon",
+            "Anonymous",
+            " null\n",
+            "            null",
+            "true",
+            "False",
+            "[]",
+            "{}",
+            "[object Object]",
+        ),
+        *("0", 0, 0.0, -0.0, "-1", -1),
+    ],
+)
+def test_what_stands_for_a_missing_id_is_nobodys(field: str, sent: object) -> None:
+    rejection = _rejected({"action": "a", field: sent})
+    assert (rejection.code, rejection.field) == ("invalid_id", field)
+    assert rejection.hint is not None
+    assert "null" in rejection.hint
+
+
+@pytest.mark.parametrize("sent", ["00", "1", "nullable", "anon-7", "none of it", "Å", "u0", "0.5", "N A"])
+def test_what_only_resembles_a_missing_id_is_one(sent: str) -> None:
+    event = _accepted({"action": "a", "user": sent, "account": sent, "anonymous_id": sent})
+    assert (event.user, event.account, event.anonymous_id) == (sent, sent, sent)
+
+
+@pytest.mark.parametrize("sent", ["0", "null", 0])
+def test_an_events_own_id_may_be_any_text(sent: object) -> None:
+    assert _accepted({"action": "a", "id": sent}).id == str(sent)
 
 
 @pytest.mark.parametrize(

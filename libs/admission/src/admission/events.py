@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from admission.limits import MAX_ACTION_CHARS, MAX_ID_BYTES, MAX_ID_CHARS
 from admission.names import FIELDS, suggestion
+from admission.placeholders import LONGEST_WORD, PLACEHOLDERS, SECOND_OF_LONGER
 from admission.refusal import Fault, Refused
 from admission.senders import named_by
 from admission.times import happened, read_time
@@ -148,6 +149,21 @@ def _id(given: object, field: str) -> str:
                 f"`{field}` has {len(text):,} characters; at most {MAX_ID_CHARS} characters "
                 f"and {MAX_ID_BYTES:,} bytes are kept.",
                 field,
+            )
+        )
+    # Length and second character tell most ids from a placeholder at once.
+    if (
+        (len(text) <= LONGEST_WORD or text[1] in SECOND_OF_LONGER)
+        and text.strip().lower() in PLACEHOLDERS
+        and field != "id"
+    ):
+        raise Refused(
+            Fault(
+                "invalid_id",
+                f"`{field}` is {_shown(text)}, which stands for nobody: "
+                "whoever has no id would be counted as one and the same.",
+                field,
+                "Leave it out, or send null; an id such as this comes from code that wrote a missing value as text.",
             )
         )
     return text
