@@ -43,7 +43,7 @@ types: setup
 	@$(BIN)/mypy
 
 unit: setup
-	@$(BIN)/pytest -q -m "not postgres and not kafka and not e2e and not browser"
+	@$(BIN)/pytest -q -m "not postgres and not kafka and not e2e and not browser and not sdk"
 
 isolated: setup ## Import each member's modules with only what it declares installed
 	@$(BIN)/python tests/support/isolated_members.py

@@ -8,10 +8,12 @@ from kafka_broker import Broker, running_broker
 from kafka_harness import kafka_harness
 from log_harness import LOG_OWNER, LogHarness, memory_harness, postgres_harness
 from postgres_server import PostgresServer, running_server
+from sdk_stand import SdkStand, sdk_stand
 
 _SERVERS = {
     "postgres_server": pytest.mark.postgres,
     "kafka_broker": pytest.mark.kafka,
+    "sdks": pytest.mark.sdk,
 }
 
 
@@ -88,3 +90,10 @@ async def harness(request: pytest.FixtureRequest) -> AsyncIterator[LogHarness]:
         opening = postgres_harness(request.getfixturevalue("postgres_server"))
     async with opening as harness:
         yield harness
+
+
+@pytest.fixture
+async def sdks() -> AsyncIterator[SdkStand]:
+    """A served ingest-api for the unmodified SDKs of other vendors."""
+    async with sdk_stand() as stand:
+        yield stand
