@@ -46,6 +46,11 @@ class Request:
         return fields_of(self._scope["query_string"])
 
     @cached_property
+    def form(self) -> Mapping[str, str]:
+        """The body's fields, as the query's; none of a body that is JSON. Raises BodyRefused."""
+        return {} if self.body.lstrip()[:1] in (b"", b"{", b"[") else fields_of(self.body)
+
+    @cached_property
     def origin(self) -> str:
         """Where this request came in, `https://host` and a mount for it, as its sender addressed it."""
         host = self.header(b"x-forwarded-host") or self.header(b"host")

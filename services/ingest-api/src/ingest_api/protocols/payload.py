@@ -1,6 +1,7 @@
 """Bodies as SDKs really send them: JSON whatever the header says, base64 with spaces, gzip nobody announced."""
 
 import binascii
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from admission.limits import MAX_EVENTS
 
 _decode = msgspec.json.Decoder().decode
 _lines = msgspec.json.Decoder().decode_lines
+_NUMBER: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 _GZIP: Final = b"\x1f\x8b\x08"
 
 
@@ -67,6 +69,11 @@ def text_of(value: object) -> str | None:
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() else repr(value)
     return str(value)
+
+
+def time_of(value: object) -> object:
+    """A time as admission reads it: digits are a number also when they came as text."""
+    return float(value) if type(value) is str and _NUMBER.fullmatch(value) else value
 
 
 def object_of(value: object) -> dict[str, Any]:
