@@ -1,6 +1,7 @@
 /** Starts the pages: who is logged in, which page this address is, and moving between them without a reload. */
 import { askEarly, get } from "./api.js";
 import { link, placeOf, projectOf } from "./links.js";
+import { press } from "./frame/keyboard.js";
 import { applyTheme, Frame } from "./frame/shell.js";
 import { projectZone } from "./time.js";
 import { computed, effect, html, render, signal } from "./ui.js";
@@ -51,6 +52,7 @@ addEventListener("popstate", ({ state }) => {
     if (location.pathname + location.search !== address) show(state?.scrolled ?? 0);
 });
 document.addEventListener("click", follow);
+addEventListener("keydown", press);
 render(html`<${App} />`, document.getElementById("app"));
 if (shown.value.project) FIRST_ASKED[shown.value.place?.name]?.forEach((path) => askEarly(path));
 show();

@@ -5,7 +5,7 @@ import { SHOWN_MOST } from "./feed.js";
 import { FeedList, useNarrow, useReading } from "./feed_list.js";
 import { FilterField } from "./filter_field.js";
 import { choose, clearFilters, FilterChips, filters, readFilters } from "./filters.js";
-import { helpShown, KeyboardHelp, useKeys } from "../frame/keyboard.js";
+import { helpShown, useKeys } from "../frame/keyboard.js";
 import { Menu, MenuChoice } from "../frame/menu.js";
 import { count, counted } from "../numbers.js";
 import { html, signal, useEffect, useLayoutEffect, useMemo, useRef, useSignal } from "../ui.js";
@@ -125,7 +125,6 @@ export function FeedView({ feed, title = "Stream", empty = null }) {
         }
         ${rows.length > 0 && html`<${Foot} feed=${feed} />`}
         <${Announcer} feed=${feed} />
-        <${KeyboardHelp} />
     </section>`;
 }
 

@@ -2,10 +2,11 @@
 import { visit } from "../app.js";
 import { lazy } from "../lazy.js";
 import { link } from "../links.js";
-import { html, signal, useEffect, useRef } from "../ui.js";
+import { html, signal, useLayoutEffect, useRef } from "../ui.js";
 
 const PREFIX_MS = 1500;
-const TYPED_IN = "input, textarea, select, [contenteditable], dialog, [role=menu]";
+// A dialog that closed has the focus until the next frame.
+const TYPED_IN = "input, textarea, select, [contenteditable], dialog[open], [role=menu]";
 const PRESSED = "a, button, summary";
 
 /** Whether the list of keys is shown. */
@@ -30,7 +31,8 @@ export const PAGES = {
 };
 
 /**
- * The keys of a component while it lives: `[{key, also?, does, run}]`; without `does` it is not in the help.
+ * The keys of a component from when it is seen for as long as it lives: `[{key, also?, does, run}]`; without `does`
+ * one is not in the help.
  *
  * `key` is the name browsers give it (`j`, `Enter`, `Control+Home`, ` `), or two with a space between.
  * `run(event)` returns false to leave the key to the browser.
@@ -38,24 +40,24 @@ export const PAGES = {
 export function useKeys(title, keys) {
     const latest = useRef(keys);
     latest.current = keys;
-    useEffect(() => {
+    useLayoutEffect(() => {
         const group = { title, latest };
-        if (!groups.value.length) addEventListener("keydown", pressed);
-        groups.value = [...groups.value, group];
+        groups.value = [...groups.peek(), group];
         return () => {
-            groups.value = groups.value.filter((other) => other !== group);
-            if (!groups.value.length) removeEventListener("keydown", pressed);
+            groups.value = groups.peek().filter((other) => other !== group);
         };
     }, [title]);
 }
 
-function pressed(event) {
+/** Do what a key stands for, on this page or on every; two that belong together may have a change of page between. */
+export function press(event) {
     if (event.defaultPrevented || event.metaKey || event.altKey || event.isComposing) return;
     if (event.target.closest?.(TYPED_IN)) return;
     if ((event.key === " " || event.key === "Enter") && event.target.closest?.(PRESSED)) return;
     const name = (event.ctrlKey ? "Control+" : "") + event.key;
-    const whole = prefix && Date.now() < prefix.until ? `${prefix.key} ${name}` : name;
-    prefix = name === "g" ? { key: name, until: Date.now() + PREFIX_MS } : null;
+    // The second key counts from when it was pressed: a busy page hears of it later.
+    const whole = prefix && event.timeStamp < prefix.until ? `${prefix.key} ${name}` : name;
+    prefix = name === "g" ? { key: name, until: performance.now() + PREFIX_MS } : null;
     const known = [...groups.value].reverse().flatMap((group) => group.latest.current);
     const found = [...known, ...PAGES.keys].find((key) => key.key === whole || key.also === whole);
     if (found && found.run(event) !== false) event.preventDefault();
@@ -64,5 +66,5 @@ function pressed(event) {
 /** The dialog of keys and shapes; it is loaded when it is first asked for. */
 const Help = lazy(() => import("./help.js"), "Help");
 
-/** Stands once on a page that has keys. */
+/** Stands once, in the frame. */
 export const KeyboardHelp = () => helpShown.value && html`<${Help} />`;

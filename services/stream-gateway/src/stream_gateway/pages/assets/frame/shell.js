@@ -1,4 +1,5 @@
 /** The frame around every page: where one is, which project, whose zone, light or dark, and out. */
+import { KeyboardHelp } from "./keyboard.js";
 import { link, projectOf } from "../links.js";
 import { Menu, MenuChoice, Tick } from "./menu.js";
 import { chooseZone, now, projectZone, zone, zoneChoice, zoneName, minute } from "../time.js";
@@ -72,6 +73,7 @@ export function Frame({ session, project, place, busy, children }) {
         </header>
         ${project?.demo && html`<${DemoBanner} own=${projects.find((item) => !item.demo)} />`}
         <main id="main" tabindex="-1" aria-busy=${String(busy)}>${children}</main>
+        <${KeyboardHelp} />
     `;
 }
 

@@ -1,6 +1,6 @@
 /** A table of many customers, searched, sorted and paged by the server; search and order stand in the address. */
 import { get } from "../api.js";
-import { KeyboardHelp, useKeys } from "../frame/keyboard.js";
+import { useKeys } from "../frame/keyboard.js";
 import { rewrite } from "../links.js";
 import { count, counted } from "../numbers.js";
 import { clock } from "../time.js";
@@ -91,7 +91,6 @@ export function CustomerList({ title, path, query = {}, columns, one, many, chil
                 <span class="faint as-of">As of ${clock(at)}</span>
             </footer>`}
         </section>
-        <${KeyboardHelp} />
     `;
 }
 

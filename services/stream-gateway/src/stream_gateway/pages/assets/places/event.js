@@ -4,7 +4,6 @@ import { EventDetails } from "../feed/event_details.js";
 import { Failure } from "../failure.js";
 import { useNarrow } from "../feed/feed_list.js";
 import { EventRow } from "../feed/feed_row.js";
-import { KeyboardHelp, useKeys } from "../frame/keyboard.js";
 import { accountLink, link, personOf } from "../links.js";
 import { KindMark } from "../feed/marks.js";
 import { Time, whole } from "../time.js";
@@ -20,7 +19,6 @@ export function Page({ id }) {
     const answer = useAnswer(`/v1/activity/${encodeURIComponent(id)}`);
     const event = answer.value.value;
     const problem = answer.problem.value;
-    useKeys("Event", []);
     if (problem?.status === 404) {
         return html`<section class="empty">
             <h1 tabindex="-1">There is no such event here</h1>
@@ -29,7 +27,6 @@ export function Page({ id }) {
                 still be on its way.
             </p>
             <p><a class="link" href=${link("/pulse")}>Go to the stream</a></p>
-            <${KeyboardHelp} />
         </section>`;
     }
     const person = event && personOf(event);
@@ -58,7 +55,6 @@ export function Page({ id }) {
             ${event && html`<${EventDetails} event=${event} only=${false} />`}
         </section>
         ${event && person && html`<${Around} event=${event} person=${person} />`}
-        <${KeyboardHelp} />
     `;
 }
 
