@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import BrowserContext, Locator, Page, expect
+from playwright.async_api import BrowserContext, Locator, Page, Route, expect
 
 from open_pages import Pages, Suite, open_pages, running_suite
 
@@ -233,22 +233,33 @@ async def test_what_is_not_there_and_what_fails_is_told(suite: Suite) -> None:
         await expect(_heading(page)).to_have_text("Actions")
 
         await page.goto(pages.address("/accounts", q="a b"))
-        await expect(_heading(page)).to_have_text("Accounts")
+        await expect(page.get_by_text("No account has “a b” in its name or id.")).to_be_visible()
+        # The list asks again by itself, and would be sent to the login first.
+        await page.route("**/v1/accounts?*", lambda _: None)
         await pages.context.clear_cookies()
-        wanted = page.url
-        # At once: the list asks again by itself, and would be sent to the login first.
-        await page.get_by_role("link", name="Sources").evaluate("link => link.click()")
+        await page.get_by_role("link", name="Sources").click()
         await expect(page.get_by_role("heading", name="Log in")).to_be_visible()
-        assert (
-            page.url
-            == f"{pages.url}/login?next={quote(pages.address('/sources').removeprefix(pages.url), safe='')}"
-        )
-        assert wanted != page.url
+        assert page.url == _login_before(pages, "/sources")
         made = await pages.call("POST", "/v1/logins")
         await page.goto(pages.url + made.json()["path"])
         await page.get_by_role("button", name="Log in").click()
         await page.wait_for_url(pages.address("/sources"))
         await expect(_heading(page)).to_have_text("Sources")
+        await page.unroute("**/v1/accounts?*")
+
+        async def logged_out(route: Route) -> None:
+            await pages.context.clear_cookies()
+            await route.continue_()
+
+        await page.route("**/v1/accounts?*", logged_out)
+        await page.goto(pages.address("/accounts", q="a b"))
+        await expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+        assert page.url == _login_before(pages, "/accounts", q="a b")
+
+
+def _login_before(pages: Pages, path: str, **query: str) -> str:
+    """The address of the login that leads on to a page of the project."""
+    return f"{pages.url}/login?next={quote(pages.address(path, **query).removeprefix(pages.url), safe='')}"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
