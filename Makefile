@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
-MEMBERS := $(wildcard libs/*) $(wildcard services/*)
+MEMBERS := $(wildcard libs/*) $(wildcard services/*) $(wildcard clients/*)
 READY := $(VENV)/.ready
 PORT ?= 8087
 DATA ?= .footfall
@@ -17,7 +17,7 @@ help: ## Show this help
 
 setup: $(READY) ## Create .venv with everything pinned in requirements.lock, and the members editable
 
-$(READY): requirements.lock $(wildcard libs/*/pyproject.toml) $(wildcard services/*/pyproject.toml)
+$(READY): requirements.lock $(wildcard libs/*/pyproject.toml) $(wildcard services/*/pyproject.toml) $(wildcard clients/*/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Footfall needs Python 3.11 or newer; this is %d.%d. Try: make setup PYTHON=python3.11" % sys.version_info[:2])'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
@@ -41,6 +41,7 @@ imports: setup
 
 types: setup
 	@$(BIN)/mypy
+	@$(BIN)/mypy --python-version 3.10 clients/python/src
 
 unit: setup
 	@$(BIN)/pytest -q -m "not postgres and not kafka and not e2e and not browser and not sdk"

@@ -22,7 +22,7 @@ def members() -> list[Path]:
     """The workspace's members, libs first."""
     return [
         path.parent
-        for folder in ("libs", "services")
+        for folder in ("libs", "services", "clients")
         for path in sorted((ROOT / folder).glob("*/pyproject.toml"))
     ]
 
