@@ -75,6 +75,8 @@ async def test_one_bad_event_of_a_batch_is_kept_as_its_sender_wrote_it_and_the_r
     (kept,) = await stand.rejected()
     assert (kept.code, kept.place) == ("missing_action", {"path": "/v1/batch", "index": 0})
     assert json.loads(kept.body) == nameless
+    assert kept.event is not None
+    assert json.loads(kept.event) == {"type": "track", "user": "bob", "id": "m2"}
 
 
 async def test_gzip_that_nobody_announced_and_a_lying_content_type_are_understood(
@@ -113,6 +115,16 @@ async def test_a_body_nobody_can_read_is_refused_with_a_reason(
 ) -> None:
     answer = await client.post("/v1/batch", content=body, headers=stand.authorization)
     assert (answer.status_code, answer.json()["code"]) == (400, code)
+    assert [kept.code for kept in await stand.rejected()] == ([code] if body else [])
+
+
+async def test_of_a_body_nobody_can_read_nothing_is_kept_without_a_key(
+    stand: IngestStand, client: httpx.AsyncClient
+) -> None:
+    for headers in ({}, {"authorization": "Bearer ffw_" + "x" * 43}):
+        answer = await client.post("/v1/batch", content=b"{", headers=headers)
+        assert answer.status_code in (400, 401)
+    assert await stand.rejected() == []
 
 
 @pytest.mark.parametrize("properties", [{"a": "\0"}, {"a": 2**70}, {"a": json.loads("[" * 40 + "]" * 40)}])

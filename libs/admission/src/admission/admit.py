@@ -1,7 +1,7 @@
 """A body to records of the log, or to rejections by index."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 
@@ -26,11 +26,16 @@ _KEY = re.compile(rb'"\s*:')
 
 
 class Admitted(NamedTuple):
-    """What became of a body's events: records in the order of the body, rejections with the bytes of each."""
+    """What became of a body's events: records in the order of the body, rejections with the bytes of each.
+
+    `rejected_events` are the rejected ones in the native API's form, None where another form could not be
+    mapped; empty when the bodies are in that form themselves.
+    """
 
     messages: list[Wire]
     rejections: list[Rejection]
     rejected_bodies: list[bytes]
+    rejected_events: Sequence[bytes | None] = ()
 
 
 def admit(
@@ -102,13 +107,15 @@ def admit_items(
     messages: list[Wire] = []
     rejections: list[Rejection] = []
     rejected_bodies: list[bytes] = []
+    rejected_events: list[bytes | None] = []
     for index, given, source in items:
         try:
             messages.append(_sound_record(given, index, receipt))
         except Refused as refused:
             rejections.append(_rejection(index, refused.fault))
             rejected_bodies.append(source if isinstance(source, bytes) else _encode(source))
-    return Admitted(messages, rejections, rejected_bodies)
+            rejected_events.append(None if isinstance(given, Fault) else _encode(given))
+    return Admitted(messages, rejections, rejected_bodies, rejected_events)
 
 
 def _sound_record(given: Mapping[str, Any] | Fault, index: int, receipt: Receipt) -> Wire:

@@ -96,6 +96,13 @@ class Intake:
         )
         return await self._store(project, admitted, began_s, place=place, sender=sender)
 
+    async def keep_refused(
+        self, project: ProjectId, refused: BodyRefused, body: bytes, *, place: str, sender: Sender | None
+    ) -> None:
+        """Keep the beginning of a body nobody could read; of one that is only too large there is no use."""
+        if refused.reason == "malformed" and body:
+            await self._rejected.keep_whole(project, refused, body, place, sender, self._ack_timeout_s)
+
     async def _store(
         self, project: ProjectId, admitted: Admitted, began_s: float, *, place: str, sender: Sender | None
     ) -> Admitted:
@@ -106,8 +113,7 @@ class Intake:
             self._count(admitted.rejections)
             await self._rejected.keep(
                 project,
-                admitted.rejections,
-                admitted.rejected_bodies,
+                admitted,
                 place=place,
                 sender=sender,
                 within_s=self._left_s(began_s),
@@ -133,8 +139,7 @@ class Intake:
         try:
             return await _off_loop(len(body), admitted)
         except BodyRefused as refused:
-            if refused.reason == "malformed" and body:
-                await self._rejected.keep_whole(project, refused, body, place, sender, self._ack_timeout_s)
+            await self.keep_refused(project, refused, body, place=place, sender=sender)
             raise
 
     async def _append(self, messages: Sequence[Message], began_s: float) -> None:

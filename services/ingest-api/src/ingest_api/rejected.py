@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from admission import BodyRefused, named_in
+from admission import Admitted, BodyRefused, named_in
 from eventlog.errors import LogError
 from eventlog.port import LogWriter, Message
 from eventmodel import ProjectId, RejectedRecord, Rejection, Sender, new_event_id, topics
@@ -37,29 +37,33 @@ class RejectedEvents:
     async def keep(
         self,
         project: ProjectId,
-        rejections: Sequence[Rejection],
-        bodies: Sequence[bytes],
+        admitted: Admitted,
         *,
         place: str,
         sender: Sender | None,
         within_s: float,
     ) -> None:
-        """Keep as many as the project may, first come first, within so many seconds."""
+        """Keep as many rejections as the project may, first come first, within so many seconds."""
+        rejections = admitted.rejections
         now_s = self._clock.monotonic()
         kept = min(len(rejections), max(0, int(self._allowances.available(project, now_s))))
         if kept < len(rejections):
             self._over_rate.inc(len(rejections) - kept)
         if kept:
             self._allowances.use(project, kept, now_s)
+            events = admitted.rejected_events or [None] * len(rejections)
             messages = [
                 self._message(
                     project,
                     rejection,
                     body,
                     {"path": place, "index": rejection.index},
-                    None if sender is None else named_in(body, sender),
+                    None if sender is None else named_in(event or body, sender),
+                    event,
                 )
-                for rejection, body in zip(rejections[:kept], bodies[:kept], strict=True)
+                for rejection, body, event in zip(
+                    rejections[:kept], admitted.rejected_bodies[:kept], events[:kept], strict=True
+                )
             ]
             await self._append(messages, within_s)
 
@@ -88,6 +92,7 @@ class RejectedEvents:
         body: bytes,
         place: dict[str, int | str],
         sender: Sender | None,
+        event: bytes | None = None,
     ) -> Message:
         record = RejectedRecord(
             id=new_event_id(),
@@ -100,6 +105,7 @@ class RejectedEvents:
             field=rejection.field,
             hint=rejection.hint,
             sender=sender,
+            event=event.decode() if event is not None and len(event) <= MAX_KEPT_BYTES else None,
             **body_fields(body, MAX_KEPT_BYTES),
         )
         return Message(record_key(project, f"e:{record.id}"), encode(record))

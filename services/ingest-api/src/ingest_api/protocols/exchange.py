@@ -84,6 +84,13 @@ class Outcome(NamedTuple):
     admitted: Admitted | None
     problem: Problem | None = None
 
+    def refusal(self) -> Problem | None:
+        """Why nothing was taken: the problem, or of rejected events the first one's; None if any was taken."""
+        if self.admitted is None or self.admitted.messages or not self.admitted.rejections:
+            return self.problem
+        first = self.admitted.rejections[0]
+        return Problem(400, first.code, first.message, field=first.field, hint=first.hint)
+
 
 class Reply(NamedTuple):
     """An answer in the vendor's own form."""

@@ -13,6 +13,7 @@ from admission.limits import MAX_EVENTS
 _decode = msgspec.json.Decoder().decode
 _lines = msgspec.json.Decoder().decode_lines
 _NUMBER: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
+_NO_ZONE: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d+)?)?")
 _GZIP: Final = b"\x1f\x8b\x08"
 
 
@@ -72,8 +73,27 @@ def text_of(value: object) -> str | None:
 
 
 def time_of(value: object) -> object:
-    """A time as admission reads it: digits are a number also when they came as text."""
-    return float(value) if type(value) is str and _NUMBER.fullmatch(value) else value
+    """A time as admission reads it: digits are a number also as text, and what names no zone is UTC, as vendors say."""
+    if type(value) is not str or value.endswith("Z"):
+        return value
+    if _NUMBER.fullmatch(value):
+        return float(value)
+    return f"{value}Z" if _NO_ZONE.fullmatch(value) else value or None
+
+
+def id_of(value: object) -> object:
+    """An id as it was given, for admission to judge; the empty string that some senders write for none is none."""
+    return None if value == "" else value
+
+
+def with_extra(context: dict[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The context with fields that have no other place under `extra`; a missing value is none."""
+    unplaced = present(fields)
+    if not unplaced:
+        return context
+    extra = context.get("extra")
+    held = extra if isinstance(extra, dict) else present({"extra": extra})
+    return {**context, "extra": {**held, **unplaced}}
 
 
 def object_of(value: object) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from access.cache import Access
 from access.credentials import authorization, query_value
+from access.keys import kind_of
 from access.model import Principal
 from admission import BodyRefused, sender_of
 from ingest_api.bodies import header, read_body
@@ -75,31 +76,47 @@ class VendorRoute:
             return row.speaks.answer(request, outcome)
 
     async def _take(self, protocol: EventProtocol, request: Request, scope: Scope) -> Outcome:
-        decoded = await _decode_off_loop(protocol, request)
-        principal = await self._principal(decoded, scope)
-        self._intake.check_rate(principal.project)
-        sender = sender_of(principal.key_id, header(scope, b"user-agent"))
+        outside = _keys_outside(scope)
+        # A key outside the body is asked first: whoever has none, or sends too much, costs no decoding.
+        principal = await self._sender(outside) if any(map(kind_of, outside)) else None
+        agent = header(scope, b"user-agent")
+        try:
+            decoded = await _decode_off_loop(protocol, request)
+        except BodyRefused as refused:
+            if principal is not None:
+                await self._intake.keep_refused(
+                    principal.project,
+                    refused,
+                    request.body,
+                    place=request.path,
+                    sender=sender_of(principal.key_id, agent),
+                )
+            raise
+        if principal is None:
+            principal = await self._sender([*outside, *filter(None, (decoded.key,))])
         return Outcome(
             await self._intake.take_items(
                 principal.project,
                 decoded.items,
                 size_bytes=len(request.body),
                 place=request.path,
-                sender=sender,
+                sender=sender_of(principal.key_id, agent),
             )
         )
 
-    async def _principal(self, decoded: Decoded, scope: Scope) -> Principal:
-        query = scope["query_string"]
-        return await find_sender_by(
-            self._access,
-            authorization(scope["headers"]),
-            decoded.key,
-            *(query_value(query, name) for name in _QUERY_KEYS),
-        )
+    async def _sender(self, keys: Sequence[str]) -> Principal:
+        principal = await find_sender_by(self._access, *keys)
+        self._intake.check_rate(principal.project)
+        return principal
 
     async def _unused(self) -> None:
         raise AssertionError("the route is a name for metrics")
+
+
+def _keys_outside(scope: Scope) -> list[str]:
+    query = scope["query_string"]
+    found = (authorization(scope["headers"]), *(query_value(query, name) for name in _QUERY_KEYS))
+    return [text for text in found if text is not None]
 
 
 async def _decode_off_loop(protocol: EventProtocol, request: Request) -> Decoded:

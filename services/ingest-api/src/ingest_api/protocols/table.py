@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from ingest_api.protocols import segment
+from ingest_api.protocols import image, jitsu, rudderstack, segment
 from ingest_api.protocols.exchange import Call, EventProtocol, Request
 
 MOUNT: Final = "/compat"
@@ -23,21 +23,48 @@ class Row(NamedTuple):
     marks: Callable[[Request], bool] | None = None
 
 
+_TYPES: Final = ("identify", "track", "page", "screen", "group", "alias")
+_BATCHES: Final = ("batch", "import")
+_LETTERS: Final = ("i", "t", "p", "s", "g", "a", "b")
+
+
+def _under(prefix: str, *names: str) -> tuple[str, ...]:
+    return tuple(f"{prefix}/{name}" for name in names)
+
+
 _SEGMENT: Final = EventProtocol(segment.decode, segment.answer)
+_SEGMENT_PIXEL: Final = EventProtocol(segment.decode_pixel, image.answer)
+_RUDDERSTACK: Final = EventProtocol(rudderstack.decode, segment.answer)
+_JITSU: Final = EventProtocol(jitsu.decode, jitsu.answer)
 
 TABLE: Final[tuple[Row, ...]] = (
     Row(
-        "segment",
+        "rudderstack",
         ("POST",),
-        tuple(
-            f"/v1/{name}"
-            for name in (
-                *("identify", "track", "page", "screen", "group", "alias", "batch", "import"),
-                *("i", "t", "p", "s", "g", "a", "b"),
-            )
-        ),
-        _SEGMENT,
+        _under("/v1", *_TYPES, *_BATCHES),
+        _RUDDERSTACK,
+        marks=rudderstack.is_meant,
     ),
+    Row("rudderstack", ("POST",), ("/v1/merge", "/beacon/v1/batch"), _RUDDERSTACK),
+    Row("rudderstack", ("GET",), _under("/pixel/v1", "track", "page"), _SEGMENT_PIXEL),
+    Row("rudderstack", ("GET",), ("/sourceConfig",), Call(rudderstack.source_config)),
+    Row("segment", ("POST",), _under("/v1", *_TYPES, *_BATCHES, *_LETTERS), _SEGMENT),
+    Row("segment", ("POST",), ("/v1/m",), Call(segment.forget)),
+    Row("segment", ("GET",), _under("/v1/pixel", *_TYPES), _SEGMENT_PIXEL),
+    Row(
+        "segment",
+        ("GET",),
+        ("/v1/projects/{writeKey}/settings", "/v1/projects/projects/{writeKey}/settings"),
+        Call(segment.settings),
+    ),
+    Row("segment", ("GET",), ("/analytics.js/v1/{writeKey}/analytics.min.js",), Call(segment.script)),
+    Row(
+        "jitsu",
+        ("POST",),
+        (*_under("/api/s", *_TYPES, "batch"), *_under("/api/s/s2s", *_TYPES, "batch")),
+        _JITSU,
+    ),
+    Row("jitsu", ("GET",), _under("/api/px", *_TYPES), _SEGMENT_PIXEL),
 )
 
 
@@ -58,11 +85,12 @@ class Table:
         self._patterns: list[tuple[str, list[str], Row]] = []
         for row in rows:
             for path in row.paths:
-                for mounted in (path, f"{MOUNT}/{row.vendor}{path}"):
+                mounted = f"{MOUNT}/{row.vendor}{path}"
+                for route, meant in ((path, row), (mounted, row._replace(marks=None))):
                     if "{" in path:
-                        self._patterns.append((mounted, mounted.split("/"), row))
+                        self._patterns.append((route, route.split("/"), meant))
                     else:
-                        self._literal.setdefault(mounted, []).append(row)
+                        self._literal.setdefault(route, []).append(meant)
 
     def find(self, path: str) -> Match | None:
         """The rows of a path, with or without a slash at its end; None when no vendor has it."""
