@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import uvloop
 
+import admission_cost
 import append
 import fanout
 import ingest
@@ -17,7 +18,8 @@ from measurement import Row, show
 from telemetry import logs
 
 _BENCHES: Mapping[str, Callable[[], Awaitable[list[Row]]]] = {
-    "admission": ingest.run,
+    "admission": admission_cost.run,
+    "ingest": ingest.run,
     "postgres": append.run,
     "kafka": kafka.run,
     "projection": projection.run,

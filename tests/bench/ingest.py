@@ -1,169 +1,175 @@
-"""What admission costs, alone, behind HTTP with a log that forgets, and through Kafka: CPU per event, latencies.
+"""ingest-api as its users run it, beside a Bento pipeline on the same broker: CPU per event, latencies, memory.
 
+Both are measured in turn, several times, in one run; only what stands in one run may be compared.
 Run with `make bench`, or alone: PYTHONPATH=tests/support python tests/bench/ingest.py [seconds]
 """
 
-import asyncio
 import json
+import random
 import sys
-import time
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from statistics import median
 from typing import Any
 
 import psutil
 import uvloop
 
-from admission import admit, sender_of
-from eventlog.kafka import open_log
+import bento
+import load
+from admission_cost import EVENT
 from eventlog.kafka_topics import create_topics
-from eventlog.memory import MemoryLog
-from eventlog.port import LogWriter, Message, Stored
-from eventmodel import ProjectId
-from ingest_stand import open_stand, serving
+from eventmodel import new_event_id, topics
+from ingest_process import Ingest, running_ingest
+from kafka import broker_cpu_s
 from kafka_broker import running_broker
-from lifecycle.process import collect_rarely
 from measurement import Row, quantile_ms, show
+from postgres_server import running_server
+from processes import cpu_s, resident_mb
 from telemetry import logs
 
-SECONDS = 5.0
-EVENT: dict[str, Any] = {
-    "user": "ada@acme.example",
-    "action": "opened report",
-    "account": "acme",
-    "time": "2026-11-22T09:30:00.123Z",
-    "id": "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b",
-    "properties": {"report": "churn", "rows": 120, "filters": ["plan", "region"], "shared": True},
-}
-ARRAY = json.dumps([EVENT] * 100).encode()
-BODIES = {
-    "100 in an array": (ARRAY, 100),
-    "100 without ids": (json.dumps([{k: v for k, v in EVENT.items() if k != "id"}] * 100).encode(), 100),
-    "100 lines": (b"\n".join([json.dumps(EVENT).encode()] * 100), 100),
-    "one": (json.dumps(EVENT).encode(), 1),
-    "10,000 in an array": (json.dumps([EVENT] * 10_000).encode(), 10_000),
-}
+SECONDS = 4.0
+ROUNDS = 5
+WARMING_S = 3.0
+_USERS = 20_000
+_WITHOUT_GO = "There is no Go on this machine, so there is no Bento to compare ingest with.\n"
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """One kind of request; `mark` is how much of Bento's CPU per event ingest may use for it."""
+
+    name: str
+    events: int
+    connections: int
+    mark: float
+
+
+_SINGLE = _Kind("one event a request", 1, 64, 1.0)
+_BATCH = _Kind("100 events a request", 100, 16, 0.5)
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One of the two that are compared."""
+
+    name: str
+    port: int
+    process: psutil.Process
+    requests: Sequence[bytes]
 
 
 async def run(seconds: float = SECONDS) -> list[Row]:
-    """Rows of admission alone, then of requests: CPU microseconds of the server process per event."""
-    rows = [_admission(name, body, count, seconds / 5) for name, (body, count) in BODIES.items()]
-    rows += await _served("a log that forgets", "", seconds)
-    with running_broker() as broker:
+    """For each kind a row of ingest and one of Bento at their ceilings, then ingest at half of its own."""
+    program = bento.build()
+    if program is None:
+        sys.stderr.write(_WITHOUT_GO)
+    rows: list[Row] = []
+    with running_server() as postgres, running_broker() as broker:
         await create_topics(broker.bootstrap, replication=1)
-        rows += await _served("Kafka", broker.bootstrap, seconds)
+        async with running_ingest(postgres, broker.bootstrap) as ingest:
+            for kind in (_SINGLE, _BATCH):
+                ours = _Side("ingest", ingest.port, ingest.process, ingest_requests(ingest, kind.events))
+                async with AsyncExitStack() as stack:
+                    sides = [ours]
+                    if program is not None:
+                        other = await stack.enter_async_context(
+                            bento.running(program, broker.bootstrap, topics.EVENTS, arrays=kind.events > 1)
+                        )
+                        requests = [_request(bento.PATH, "", body) for body in _bodies(kind.events)]
+                        sides.append(_Side("Bento", other.port, other.process, requests))
+                    found = await _at_ceiling(sides, kind, seconds)
+                rows += found
+                if kind is _SINGLE:
+                    rows.append(await _at_half(ours, kind, found[0], seconds * ROUNDS))
     return rows
 
 
-async def _served(log: str, bootstrap: str, seconds: float) -> list[Row]:
-    server = await asyncio.create_subprocess_exec(
-        *(sys.executable, __file__, "--serve", bootstrap),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
+async def _at_ceiling(sides: Sequence[_Side], kind: _Kind, seconds: float) -> list[Row]:
+    """One row a side, each number the median of its rounds; the sides take turns."""
+    for side in sides:
+        await _measure(side, kind, WARMING_S)
+    rounds: dict[str, list[Row]] = {side.name: [] for side in sides}
+    for _ in range(ROUNDS):
+        for side in sides:
+            rounds[side.name].append(await _measure(side, kind, seconds))
+    rows = [_middle(taken) for taken in rounds.values()]
+    if len(rows) == 2:
+        ours, other = (row.cpu_us or 0.0 for row in rows)
+        share = f"{ours / other:.2f} of Bento's CPU; the mark is {kind.mark}"
+        rows[0] = replace(rows[0], remark=f"{rows[0].remark}, {share}")
+    return rows
+
+
+async def _at_half(side: _Side, kind: _Kind, ceiling: Row, seconds: float) -> Row:
+    """One row at half the rate of `ceiling`."""
+    per_s = (ceiling.per_s or 0.0) / 2
+    row = await _measure(side, kind, seconds, per_s)
+    return replace(row, what=f"{row.what}, half of it", remark="at a steady rate; the mark is a p99 of 50 ms")
+
+
+async def _measure(side: _Side, kind: _Kind, seconds: float, per_s: float | None = None) -> Row:
+    cpu, broker = cpu_s(side.process), broker_cpu_s()
+    answered = await load.send(
+        side.port, side.requests, connections=kind.connections, seconds=seconds, per_s=per_s
     )
-    assert server.stdin is not None
-    assert server.stdout is not None
-    try:
-        address = json.loads(await server.stdout.readline())
-        process = psutil.Process(server.pid)
-        rows = []
-        for name, connections in (("one", 64), ("100 in an array", 16)):
-            await _requests(f"{name}, {log}", address, process, 1.0, connections)
-            rows.append(await _requests(f"{name}, {log}", address, process, seconds, connections))
-        return rows
-    finally:
-        server.stdin.close()
-        await server.wait()
-
-
-def _admission(name: str, body: bytes, count: int, seconds: float) -> Row:
-    project, now = ProjectId("pabcdefgh234"), datetime(2026, 11, 22, 9, 31, tzinfo=UTC)
-    sender, fewest_s = sender_of("kq4rtz6mxk2a", "python-requests/2.31.0"), float("inf")
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        began_s = time.process_time()
-        admitted = admit(body, project=project, received_at=now, sender=sender)
-        fewest_s = min(fewest_s, time.process_time() - began_s)
-        assert len(admitted.messages) == count
-    cpu_us = round(fewest_s / count * 1e6, 1)
+    events = len(answered.latencies_s) * kind.events
     return Row(
-        what=f"admission, {name}",
-        per_s=round(1e6 / cpu_us),
-        cpu_us=cpu_us,
-        remark="one core, the fastest run",
+        what=f"{side.name}, {kind.name}",
+        per_s=round(answered.per_s * kind.events),
+        cpu_us=round((cpu_s(side.process) - cpu) / events * 1e6, 1),
+        server_cpu_us=round((broker_cpu_s() - broker) / events * 1e6, 1),
+        p50_ms=quantile_ms(answered.latencies_s, 0.5),
+        p99_ms=quantile_ms(answered.latencies_s, 0.99),
+        resident_mb=resident_mb(side.process),
+        remark=f"{kind.connections} connections",
     )
 
 
-async def _requests(
-    name: str, address: dict[str, Any], process: psutil.Process, seconds: float, connections: int
-) -> Row:
-    body, count = BODIES[name.rpartition(", ")[0]]
+def _middle(rounds: Sequence[Row]) -> Row:
+    """The rounds' row with the median CPU per event, and the medians of what else was measured."""
+
+    def middle(values: Iterable[float | None]) -> float:
+        return median(value for value in values if value is not None)
+
+    return replace(
+        rounds[-1],
+        per_s=middle(row.per_s for row in rounds),
+        cpu_us=middle(row.cpu_us for row in rounds),
+        server_cpu_us=middle(row.server_cpu_us for row in rounds),
+        p50_ms=middle(row.p50_ms for row in rounds),
+        p99_ms=middle(row.p99_ms for row in rounds),
+    )
+
+
+def ingest_requests(ingest: Ingest, events: int) -> list[bytes]:
+    """Requests to POST /v1/events of so many events each, of many users."""
+    return [
+        _request("/v1/events", f"authorization: Bearer {ingest.write_key}\r\n", body)
+        for body in _bodies(events)
+    ]
+
+
+def _bodies(events: int) -> list[bytes]:
+    return [
+        json.dumps(made[0] if events == 1 else made).encode()
+        for made in ([_event() for _ in range(events)] for _ in range(max(50, 2_000 // events)))
+    ]
+
+
+def _event() -> dict[str, Any]:
+    return {**EVENT, "user": f"user-{random.randrange(_USERS)}@acme.example", "id": new_event_id()}
+
+
+def _request(path: str, headers: str, body: bytes) -> bytes:
     head = (
-        f"POST /v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {address['key']}\r\n"
+        f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nuser-agent: bench/1.0\r\n{headers}"
         f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     )
-    request = head.encode() + body
-    latencies_s: list[float] = []
-    before, began = _cpu_s(process), time.monotonic()
-    async with asyncio.TaskGroup() as group:
-        for _ in range(connections):
-            group.create_task(_send(address["port"], request, began + seconds, latencies_s))
-    took_s, cpu_s = time.monotonic() - began, _cpu_s(process) - before
-    events = len(latencies_s) * count
-    return Row(
-        what=f"POST /v1/events, {name}",
-        per_s=round(events / took_s),
-        cpu_us=round(cpu_s / events * 1e6, 1),
-        p50_ms=quantile_ms(latencies_s, 0.5),
-        p99_ms=quantile_ms(latencies_s, 0.99),
-        resident_mb=round(process.memory_info().rss / 2**20, 1),
-        remark=f"{connections} connections, {len(latencies_s) / took_s:,.0f} requests/s",
-    )
-
-
-async def _send(port: int, request: bytes, deadline: float, latencies_s: list[float]) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        while time.monotonic() < deadline:
-            began = time.monotonic()
-            writer.write(request)
-            answer = await reader.readuntil(b'"rejected":[]}')
-            latencies_s.append(time.monotonic() - began)
-            assert b" 200 OK" in answer
-    finally:
-        writer.close()
-
-
-def _cpu_s(process: psutil.Process) -> float:
-    spent = process.cpu_times()
-    return float(spent.user + spent.system)
-
-
-class _ForgetfulLog(MemoryLog):
-    async def append(self, topic: str, messages: Sequence[Message]) -> Sequence[Stored]:
-        return [Stored(topic, 0, 0)] * len(messages)
-
-
-async def _serve(bootstrap: str) -> None:
-    logs.configure("ingest-api", level="warning")
-    if not bootstrap:
-        await _answer(_ForgetfulLog())
-        return
-    async with open_log(bootstrap) as log:
-        await _answer(log)
-
-
-async def _answer(log: LogWriter) -> None:
-    stand = await open_stand(writer=log, project_events_per_s=10_000_000)
-    async with serving(stand) as url:
-        sys.stdout.write(json.dumps({"port": int(url.rpartition(":")[2]), "key": stand.write_key}) + "\n")
-        sys.stdout.flush()
-        await asyncio.to_thread(sys.stdin.read)
+    return head.encode() + body
 
 
 if __name__ == "__main__":
-    if "--serve" in sys.argv:
-        collect_rarely()
-        uvloop.run(_serve(sys.argv[-1]))
-    else:
-        show(asyncio.run(run(float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS)))
+    logs.configure("bench", level="warning")
+    show(uvloop.run(run(float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS)))

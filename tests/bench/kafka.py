@@ -54,14 +54,14 @@ async def run(seconds: float = SECONDS) -> list[Row]:
 async def _measure_appends(log: KafkaLog, name: str, seconds: float, callers: int, count: int) -> Row:
     values = _values(2_000)
     await _append_for(log, values, WARMING_S, callers, count)
-    client, broker, began = time.process_time(), _broker_cpu_s(), time.monotonic()
+    client, broker, began = time.process_time(), broker_cpu_s(), time.monotonic()
     measured = await _append_for(log, values, seconds, callers, count)
     took = time.monotonic() - began
     return Row(
         what=f"Kafka log, {name}",
         per_s=round(measured.events / took),
         cpu_us=round((time.process_time() - client) / measured.events * 1e6, 1),
-        server_cpu_us=round((_broker_cpu_s() - broker) / measured.events * 1e6, 1),
+        server_cpu_us=round((broker_cpu_s() - broker) / measured.events * 1e6, 1),
         p50_ms=quantile_ms(measured.appended, 0.5),
         p99_ms=quantile_ms(measured.appended, 0.99),
         resident_mb=own_resident_mb(),
@@ -100,7 +100,7 @@ async def _measure_reading(log: KafkaLog) -> Row:
     heads = await log.heads(topics.EVENTS)
     async with log.reader() as reader:
         reader.assign({TopicPart(topics.EVENTS, number): 0 for number in range(PARTITIONS)})
-        client, broker, began, read = time.process_time(), _broker_cpu_s(), time.monotonic(), 0
+        client, broker, began, read = time.process_time(), broker_cpu_s(), time.monotonic(), 0
         while read < sum(heads):
             read += len(await reader.fetch(500, 1))
         took = time.monotonic() - began
@@ -108,7 +108,7 @@ async def _measure_reading(log: KafkaLog) -> Row:
         what="Kafka log, read, 500 a fetch",
         per_s=round(read / took),
         cpu_us=round((time.process_time() - client) / read * 1e6, 1),
-        server_cpu_us=round((_broker_cpu_s() - broker) / read * 1e6, 1),
+        server_cpu_us=round((broker_cpu_s() - broker) / read * 1e6, 1),
         resident_mb=own_resident_mb(),
     )
 
@@ -134,7 +134,7 @@ def _values(count: int) -> list[bytes]:
     ]
 
 
-def _broker_cpu_s() -> float:
+def broker_cpu_s() -> float:
     """CPU seconds of the broker, when it is a child of ours; else 0."""
     children = psutil.Process().children(recursive=True)
     return sum(sum(child.cpu_times()[:2]) for child in children if child.name() == "java")
