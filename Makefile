@@ -52,7 +52,7 @@ isolated: setup ## Import each member's modules with only what it declares insta
 test: setup ## Everything, on real Kafka and real PostgreSQL
 	@$(BIN)/pytest -q
 
-bench: setup ## Print the cost of admission, append, projection, fan-out and the pages
+bench: setup ## Print the cost of admission, ingest (beside Bento, where there is Go), append, projection, fan-out and the pages
 	@PYTHONPATH=tests/support $(BIN)/python tests/bench
 
 screenshots: setup ## Photograph the pages of a fresh demo: build/screenshots, and docs/images for the README
