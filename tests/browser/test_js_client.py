@@ -1,4 +1,4 @@
-"""footfall.js in a real browser, on a page of another origin, against a running ingest-api."""
+"""The browser client, as a script and as a module, on a page of another origin, against a running ingest-api."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Page, async_playwright
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from eventmodel import Event
@@ -37,6 +37,7 @@ class Site:
     """A customer's page with the script on it, open in a browser."""
 
     stand: IngestStand
+    ingest: str
     page: Page
     url: str
     warnings: list[str]
@@ -50,16 +51,27 @@ class Site:
 
 
 @asynccontextmanager
-async def _site(html: Callable[[str, str], str]) -> AsyncIterator[Site]:
-    """`html` makes the page from ingest's address and the write key."""
+async def _site(html: Callable[[str, str], str], script: str = "", policy: str = "") -> AsyncIterator[Site]:
+    """`html` makes the page from ingest's address and the write key; `script` is the site's own /app.js.
+
+    In `script` and `policy`, the Content-Security-Policy, INGEST and KEY stand for ingest's address and the key.
+    """
     stand = await open_stand()
     async with serving(stand) as ingest, async_playwright() as playwright:
         text = html(ingest, stand.write_key)
 
-        async def answer(_: Request) -> HTMLResponse:
-            return HTMLResponse(f"<!doctype html><title>Reports</title><body>{text}</body>")
+        def named(text: str) -> str:
+            return text.replace("INGEST", ingest).replace("KEY", stand.write_key)
 
-        server = Server(Starlette(routes=[Route("/{path:path}", answer)]), Metrics("site"), Limits())
+        async def answer(_: Request) -> HTMLResponse:
+            headers = {"content-security-policy": named(policy)} if policy else None
+            return HTMLResponse(f"<!doctype html><title>Reports</title><body>{text}</body>", headers=headers)
+
+        async def answer_script(_: Request) -> Response:
+            return Response(named(script), media_type="text/javascript")
+
+        routes = [Route("/app.js", answer_script), Route("/{path:path}", answer)]
+        server = Server(Starlette(routes=routes), Metrics("site"), Limits())
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         try:
             page = await browser.new_page()
@@ -74,7 +86,7 @@ async def _site(html: Callable[[str, str], str]) -> AsyncIterator[Site]:
                         # Another name for the same machine, so that the page is of another origin.
                         url = f"http://localhost:{sockets[0].getsockname()[1]}/"
                         await page.goto(url)
-                        yield Site(stand, page, url, warnings)
+                        yield Site(stand, ingest, page, url, warnings)
                     finally:
                         await browser.close()
                         server.stop(1)
@@ -86,9 +98,17 @@ def _tag(ingest: str, key: str) -> str:
     return f'<script src="{ingest}/js/footfall.js" data-key="{key}"></script>'
 
 
-@pytest.fixture
-async def site() -> AsyncIterator[Site]:
-    async with _site(_tag) as site:
+def _module_tag(ingest: str, key: str) -> str:
+    return f"""<script type="module">
+        import * as footfall from "{ingest}/js/footfall.mjs";
+        footfall.init({{ key: "{key}" }});
+        window.footfall = footfall;
+    </script>"""
+
+
+@pytest.fixture(params=[_tag, _module_tag], ids=["script", "module"])
+async def site(request: pytest.FixtureRequest) -> AsyncIterator[Site]:
+    async with _site(request.param) as site:
         yield site
 
 
@@ -121,9 +141,10 @@ async def test_visitors_keep_their_id_until_they_are_known(site: Site) -> None:
             footfall.identify("ada", {plan: "pro"});
             footfall.track(null, "clicked");
             footfall.group("acme", {seats: 25});
+            footfall.alias("ada", "old-ada");
         }"""
     )
-    by_action = {event.action: event for event in await site.events(5)}
+    by_action = {event.action: event for event in await site.events(6)}
     visitor = by_action["looked around"].anonymous_id
     assert visitor
     assert by_action["viewed page"].anonymous_id == visitor
@@ -135,6 +156,57 @@ async def test_visitors_keep_their_id_until_they_are_known(site: Site) -> None:
         "acme",
         {"seats": 25},
     )
+    alias = next(event for event in by_action.values() if event.kind == "alias")
+    assert (alias.user, alias.previous_id) == ("ada", "old-ada")
+
+
+_POLICY = "default-src 'none'; script-src 'self' INGEST; connect-src INGEST; worker-src 'self'"
+_IMPORT = 'import { init, track } from "INGEST/js/footfall.mjs";\n'
+
+
+async def test_the_module_works_under_a_strict_policy_and_leaves_no_global() -> None:
+    def html(_: str, __: str) -> str:
+        return '<script type="module" src="/app.js"></script>'
+
+    script = _IMPORT + 'track("ada", "before the key"); init({ key: "KEY" }); track("ada", "after it");'
+    async with _site(html, script, _POLICY) as site:
+        assert [event.action for event in await site.events(2)] == ["before the key", "after it"]
+        assert await site.page.evaluate("typeof footfall") == "undefined"
+        assert site.warnings == []
+
+
+async def test_the_module_can_be_bundled_with_another_files_address() -> None:
+    """What a bundler makes of it: the text inside the site's own script, where the origin says nothing."""
+    async with _site(lambda _, __: "", policy="") as site:
+        text = await site.page.evaluate(
+            "address => fetch(address).then(answer => answer.text())", f"{site.ingest}/js/footfall.mjs"
+        )
+        await site.page.evaluate(
+            """async ([text, host, key]) => {
+                const bundled = text.replaceAll("import.meta.url", '"file:///app/footfall.mjs"');
+                const file = new Blob([bundled], { type: "text/javascript" });
+                const { init, track } = await import(URL.createObjectURL(file));
+                init({ host: host + "/", key });
+                track("ada", "from a bundle");
+            }""",
+            [text, site.ingest, site.stand.write_key],
+        )
+        assert [event.action for event in await site.events(1)] == ["from a bundle"]
+
+
+async def test_the_module_works_where_there_is_no_document() -> None:
+    def html(_: str, __: str) -> str:
+        return "<script>new Worker('/app.js', { type: 'module' })</script>"
+
+    script = _IMPORT + 'init({ key: "KEY" }); track("ada", "from a worker");'
+    async with _site(html, script) as site:
+        assert [event.action for event in await site.events(1)] == ["from a worker"]
+
+
+async def test_too_many_events_are_dropped_with_a_warning(site: Site) -> None:
+    site.stand.log.away = True
+    await site.page.evaluate("() => { for (let n = 0; n < 1001; n++) footfall.track('ada', 'a' + n); }")
+    assert any("dropped" in warning for warning in site.warnings)
 
 
 async def test_what_was_called_before_loading_is_sent() -> None:

@@ -1,6 +1,7 @@
 import base64
 import gzip
 import json
+import re
 from collections.abc import AsyncIterator
 from urllib.parse import quote
 
@@ -192,15 +193,26 @@ async def test_asking_for_the_pixels_headers_is_no_event(
     assert await stand.events() == []
 
 
-async def test_the_script_is_small_cached_and_for_everybody(client: httpx.AsyncClient) -> None:
-    answer = await client.get("/js/footfall.js", headers={"origin": ORIGIN, "accept-encoding": "gzip"})
+@pytest.mark.parametrize("path", ["/js/footfall.js", "/js/footfall.mjs"])
+async def test_the_script_is_small_cached_and_for_everybody(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path, headers={"origin": ORIGIN, "accept-encoding": "gzip"})
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/javascript")
     assert answer.headers["content-encoding"] == "gzip"
     assert int(answer.headers["content-length"]) < 2048
     assert _allows(answer)
-    assert "footfall.track(" in answer.text
-    plain = await client.get("/js/footfall.js", headers={"accept-encoding": "identity"})
+    assert "track(" in answer.text
+    plain = await client.get(path, headers={"accept-encoding": "identity"})
     assert plain.content == gzip.decompress(gzip.compress(answer.content))
-    again = await client.get("/js/footfall.js", headers={"if-none-match": answer.headers["etag"]})
+    again = await client.get(path, headers={"if-none-match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_the_modules_types_name_what_it_exports(client: httpx.AsyncClient) -> None:
+    module = (await client.get("/js/footfall.mjs")).text
+    types = (await client.get("/js/footfall.d.mts")).text
+    exported = re.search(r"export const {(.*)}", module)
+    assert exported
+    assert sorted(re.findall(r"export function (\w+)", types)) == sorted(
+        exported[1].replace(" ", "").split(",")
+    )

@@ -70,7 +70,7 @@ def create_app(
         Route(
             pixel.PATH, pixel.PixelRoute(access, intake, inflight, metrics), methods=["GET", "HEAD", "POST"]
         ),
-        Route(javascript.PATH, javascript.BrowserClient().answer),
+        *javascript.routes(),
     ]
     app.openapi_schema = openapi.document(app.openapi())
     vendors = _vendors(VendorRoute(access, intake, inflight, metrics), app)
