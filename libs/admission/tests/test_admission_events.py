@@ -324,6 +324,15 @@ def test_imports_keep_their_times_and_their_run() -> None:
     assert (event.occurred_at, event.origin, event.run) == (NOW - timedelta(hours=3), "import", "r1")
 
 
+def test_a_replay_is_read_as_it_would_have_been_at_its_receipt() -> None:
+    sent_at = NOW - timedelta(minutes=5)
+    event = _accepted(
+        {"action": "a", "time": _at(sent_at), "sent_at": _at(sent_at)}, origin="replay", run="r1"
+    )
+    assert (event.occurred_at, event.marks) == (NOW, ["skew_corrected"])
+    assert (event.received_at, event.origin, event.run) == (NOW, "replay", "r1")
+
+
 def test_an_idempotency_key_derives_the_ids_a_body_lacks() -> None:
     body = b'[{"action":"a"},{"action":5},{"action":"b","id":"own"},{"action":"c"}]'
 

@@ -57,7 +57,7 @@ def read_event(given: Mapping[str, Any], index: int, receipt: Receipt) -> Event:
         context = _with_extra(context, given)
     time = None if (value := get("time")) is None else read_time(value, "time")
     sent_at = None if (value := get("sent_at")) is None else read_time(value, "sent_at")
-    occurred_at, marks = happened(time, sent_at, receipt.received_at, live=receipt.origin == "live")
+    occurred_at, marks = happened(time, sent_at, receipt.received_at, sent_to_us=receipt.origin != "import")
     return Event(
         id=_event_id(get("id"), index, receipt),
         project=receipt.project,

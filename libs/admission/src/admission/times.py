@@ -31,18 +31,19 @@ def read_time(value: object, field: str) -> datetime:
 
 
 def happened(
-    time: datetime | None, sent_at: datetime | None, received_at: datetime, *, live: bool
+    time: datetime | None, sent_at: datetime | None, received_at: datetime, *, sent_to_us: bool
 ) -> tuple[datetime, list[Mark]]:
     """When it happened by our clock, and what was changed for that.
 
     A sender whose clock is wrong shows it in `sent_at`: what lies between that and our receipt is added. Not
     when it is short, when it is so long that the body must be an old one, or when `time` was not taken from
-    the same clock before sending.
+    the same clock before sending. `sent_to_us` says that `received_at` is when the sender's body came in: an
+    import's file was written for somebody else.
     """
     if time is None:
         return received_at, []
     marks: list[Mark] = []
-    if sent_at is not None and live and time <= sent_at + MIN_SKEW:
+    if sent_at is not None and sent_to_us and time <= sent_at + MIN_SKEW:
         skew = received_at - sent_at
         if MIN_SKEW <= abs(skew) <= MAX_SKEW:
             try:
