@@ -26,6 +26,7 @@ def cases(tenants: Tenants) -> dict[tuple[str, str], Case]:
     """Every route and what it is; a route that is missing here fails the first test."""
     project, names = tenants.ours.project, tenants.names
     of_project, run = f"/v1/projects/{project}", f"/v1/imports/{names.run}"
+    rejected = f"/v1/rejected/{names.rejected}"
     event = {"user": "bob", "action": "tried", "id": "tried"}
     rule = 'rule "tried" { on tried do dashboard(note: "tried") }'
     return {
@@ -57,6 +58,17 @@ def cases(tenants: Tenants) -> dict[tuple[str, str], Case]:
         ("GET", "/v1/imports/{run}/events"): Case("change one", f"{run}/events", shows=True),
         ("GET", "/v1/imports/{run}/rejected"): Case("change one", f"{run}/rejected", shows=True),
         ("POST", "/v1/imports/{run}/cancel"): Case("change one", f"{run}/cancel"),
+        ("GET", "/v1/rejected"): Case("change own", "/v1/rejected", shows=True),
+        ("GET", "/v1/rejected/summary"): Case("change own", "/v1/rejected/summary"),
+        ("POST", "/v1/rejected/replay"): Case("change own", "/v1/rejected/replay", {"ids": [names.rejected]}),
+        ("POST", "/v1/rejected/dismiss"): Case(
+            "change own", "/v1/rejected/dismiss", {"ids": [names.rejected]}
+        ),
+        ("GET", "/v1/rejected/{rejection_id}"): Case("change one", rejected, shows=True),
+        ("POST", "/v1/rejected/{rejection_id}/replay"): Case(
+            "change one", f"{rejected}/replay", {"event": event}
+        ),
+        ("POST", "/v1/rejected/{rejection_id}/dismiss"): Case("change one", f"{rejected}/dismiss"),
         ("POST", "/v1/tokens"): Case("change own", "/v1/tokens", {}),
         ("GET", "/v1/projects"): Case("projects", "/v1/projects", shows=True),
         ("POST", "/v1/projects"): Case("new project", "/v1/projects", {"name": "tried"}),

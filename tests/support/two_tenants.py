@@ -45,6 +45,7 @@ class Names:
     rule: str = f"{CANARY} rule"
     run: str = ""
     key: str = ""
+    rejected: str = ""
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,10 @@ def _fill(up: Up, ours: Tenant, theirs: Tenant) -> Names:
         visited = {"anonymous_id": names.visitor, "action": names.action, "id": f"{CANARY}-visit"}
         posted = our.post("/v1/events", json=[sent, described, visited], headers=sdk)
         assert posted.json()["accepted"] == 3
+        refused = our.post(
+            "/v1/events", json={**sent, "id": f"{CANARY}-refused", "action": None}, headers=sdk
+        )
+        assert refused.status_code == 400
         plain = {"user": "ada", "account": "acme", "action": "opened report", "id": "their-event"}
         assert their.post("/v1/events", json=plain).json()["accepted"] == 1
         lines = [
@@ -139,4 +144,6 @@ def _fill(up: Up, ours: Tenant, theirs: Tenant) -> Names:
             eventually(lambda client=client, path=path: client.get(path).status_code == 200, 30)  # type: ignore[misc]  # its arguments are bound here
         eventually(lambda: our.get(f"/v1/imports/{run}").json()["state"] == "done", 30)
         eventually(lambda: our.get("/v1/actions").json()["items"], 30)
-    return Names(run=run, key=key.json()["id"])
+        eventually(lambda: len(our.get("/v1/rejected").json()["items"]) == 2, 30)
+        kept = our.get("/v1/rejected", params={"source": "ingest"}).json()["items"]
+    return Names(run=run, key=key.json()["id"], rejected=kept[0]["id"])

@@ -16,7 +16,7 @@ from access.logins import Logins
 from access.projects import Projects
 from eventlog.consumer import Consumer
 from eventlog.errors import LogError
-from eventlog.port import EventLog
+from eventlog.port import EventLog, LogWriter
 from eventlog.postgres_parts import open_parts
 from eventmodel import topics
 from lifecycle.bodies import BodyLimit
@@ -44,6 +44,10 @@ from stream_gateway.reads.person_reads import PersonReads
 from stream_gateway.reads.pulse import pulse_routes
 from stream_gateway.reads.read_model import ReadModel
 from stream_gateway.reads.sources import Sources, source_routes
+from stream_gateway.rejected.outcomes import Outcomes
+from stream_gateway.rejected.reads import RejectedReads
+from stream_gateway.rejected.replay import Replayer
+from stream_gateway.rejected.routes import rejected_routes
 from stream_gateway.settings import GatewaySettings
 from telemetry.metrics import Metrics
 from telemetry.requests import RequestLog
@@ -115,7 +119,7 @@ async def open_service(
     yield Service(
         name="stream-gateway",
         app=RequestLog(
-            _beside(stream, _app(settings, pool, access, clock, readers, channels["activity"])), metrics
+            _beside(stream, _app(settings, log, pool, access, clock, readers, channels["activity"])), metrics
         ),
         tasks={
             "projector": consumer.run,
@@ -132,6 +136,7 @@ async def open_service(
 
 def _app(
     settings: GatewaySettings,
+    log: LogWriter,
     pool: "asyncpg.Pool[asyncpg.Record]",
     access: Access,
     clock: Clock,
@@ -147,6 +152,9 @@ def _app(
     app.include_router(activity_routes(reads, readers))
     app.include_router(customer_routes(AccountReads(pool), PersonReads(pool), readers, access, clock))
     app.include_router(source_routes(Sources(pool, Projects(pool, clock)), readers, clock))
+    outcomes = Outcomes(pool)
+    replayer = Replayer(log, outcomes, clock)
+    app.include_router(rejected_routes(RejectedReads(pool), outcomes, replayer, access, clock))
     app.include_router(
         projects.router(Projects(pool, clock), logins, access, Administrators(access, settings.admin_token))
     )

@@ -27,6 +27,7 @@ from stream_gateway.projection.source_tally import (
     tidy_sources,
 )
 from stream_gateway.projection.tally import Tally, columns_of, decode_projected, write
+from stream_gateway.rejected.rows import RejectedRows
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -58,6 +59,7 @@ class Projector:
         self._derivations: dict[tuple[int, ProjectId], Derivation] = {}
         self._met: dict[tuple[int, ProjectId], Derivation] = {}
         self._sdks = SdkNames()
+        self._rejected = RejectedRows()
 
     async def apply(self, tx: "Connection", batch: Batch) -> None:
         activity = [record for record in batch.records if record.topic in (topics.EVENTS, topics.BACKFILL)]
@@ -69,10 +71,15 @@ class Projector:
         if kept:
             await self._meet(tx, {(record.part, keys[record.key][0]) for record in kept})
             await write(tx, self._add_up(kept, keys, sources))
-        for record in rejected:
-            if (project := keys[record.key][0]) not in gone:
-                sources.refuse(record.part, project, decode_rejected(record.value))
+        refused = [
+            (project, record, decode_rejected(record.value))
+            for record in rejected
+            if (project := keys[record.key][0]) not in gone
+        ]
+        for project, record, one in refused:
+            sources.refuse(record.part, project, one)
         await sources.write(tx, self._sdks)
+        await self._rejected.write(tx, refused)
         repeats = [record for record in batch.duplicates if record.topic != topics.REJECTED]
         unshown = [*repeats, *(record for record in activity if keys[record.key][0] in gone)]
         if unshown:
@@ -91,6 +98,7 @@ class Projector:
     def forget(self, parts: frozenset[int]) -> None:
         self._met.clear()
         self._sdks.forget(parts)
+        self._rejected.forget(parts)
         for key in [key for key in self._derivations if key[0] in parts]:
             del self._derivations[key]
 
@@ -127,6 +135,7 @@ class Projector:
                 now - MINUTES_KEPT,
             )
             await tidy_sources(tx, parts, now)
+            await self._rejected.tidy(tx, parts, now)
             await tx.execute(
                 "delete from gateway.unshown where part = any($1::smallint[]) and recorded_at < $2",
                 sorted(parts),

@@ -18,6 +18,7 @@ _TABLES: Final = (
     *("history", "activity_quarter", "activity_minute", "account_action", "account", "person"),
     *("person_action", "account_day", "active_day", "active_now", "trial_signup", "derivation"),
     *("source", "source_minute", "source_rejection"),
+    *("rejected", "rejected_hour", "rejected_outcome"),
 )
 
 _log = get_logger("purge")

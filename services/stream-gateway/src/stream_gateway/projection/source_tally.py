@@ -64,8 +64,9 @@ _SDKS = """
 
 
 class RejectedInput(msgspec.Struct):
-    """What the sources need of a record of `footfall.rejected`."""
+    """What the read model needs of a record of `footfall.rejected`."""
 
+    id: str
     received_at: datetime
     source: str
     code: str

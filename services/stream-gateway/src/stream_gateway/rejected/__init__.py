@@ -1,0 +1,1 @@
+"""Rejected events: kept, listed, mended and replayed."""
