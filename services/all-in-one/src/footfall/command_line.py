@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from footfall.options import Data, Json
 from footfall.outcomes import finish
 
 app = typer.Typer(
@@ -28,15 +29,6 @@ app.add_typer(project_commands, name="project")
 app.add_typer(rule_commands, name="rules")
 app.add_typer(import_commands, name="import")
 
-Data = Annotated[
-    Path | None,
-    typer.Option(
-        "--data",
-        metavar="DIR",
-        help="The embedded installation's directory [default: FOOTFALL_URL when set, else .footfall].",
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Kafka = Annotated[
     str,
     typer.Option(
