@@ -12,6 +12,7 @@ import typer
 
 from footfall.options import Data, Json
 from footfall.outcomes import finish
+from footfall.rejected_commands import rejected_commands
 
 app = typer.Typer(
     name="footfall",
@@ -28,6 +29,7 @@ import_commands = typer.Typer(no_args_is_help=True, help="Bring history in from 
 app.add_typer(project_commands, name="project")
 app.add_typer(rule_commands, name="rules")
 app.add_typer(import_commands, name="import")
+app.add_typer(rejected_commands, name="rejected")
 
 Kafka = Annotated[
     str,

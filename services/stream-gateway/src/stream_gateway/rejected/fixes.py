@@ -72,7 +72,10 @@ def _misnamed(event: Mapping[str, Any]) -> dict[str, str]:
 
 def _idle(record: RejectedRecord, event: Mapping[str, Any]) -> list[str]:
     """The field of an id that says nothing, where the event has one."""
-    return [record.field] if record.code in ("empty_id", "invalid_id") and record.field in event else []
+    field = record.field
+    return (
+        [field] if field is not None and record.code in ("empty_id", "invalid_id") and field in event else []
+    )
 
 
 def _held(event: dict[str, Any], path: str) -> Any:
