@@ -2,71 +2,10 @@
 
 from typing import Any, Final
 
-from admission.limits import MAX_ACTION_CHARS, MAX_EVENTS, MAX_ID_CHARS
+from admission.limits import MAX_EVENTS
+from ingest_api.openapi_schemas import SCHEMAS
+from ingest_api.openapi_vendors import vendor_paths
 
-_ID: Final = {
-    "type": ["string", "number", "null"],
-    "maxLength": MAX_ID_CHARS,
-}
-_OBJECT: Final = {"type": ["object", "null"], "additionalProperties": True}
-_TIME: Final = {
-    "type": ["string", "number", "null"],
-    "description": "ISO 8601 with Z or an offset, or Unix seconds or milliseconds.",
-    "examples": ["2026-11-22T09:30:00Z"],
-}
-EVENT: Final[dict[str, Any]] = {
-    "type": "object",
-    "description": "What somebody did. `action` is required for `track`; null means missing; fields that are not "
-    "listed are kept in `context.extra`, unless they look like a misspelt field.",
-    "properties": {
-        "user": {**_ID, "description": "Who, in your own ids.", "examples": ["ada@acme.example"]},
-        "action": {
-            "type": ["string", "null"],
-            "minLength": 1,
-            "maxLength": MAX_ACTION_CHARS,
-            "description": "What they did.",
-            "examples": ["opened report"],
-        },
-        "account": {**_ID, "description": "The customer they belong to.", "examples": ["acme"]},
-        "time": {**_TIME, "description": f"When; now when missing. {_TIME['description']}"},
-        "id": {**_ID, "description": "The same id of the same user counts once, however often it is sent."},
-        "type": {
-            "enum": ["track", "identify", "group", "page", "screen", "alias", None],
-            "description": "`track` when missing.",
-        },
-        "properties": {**_OBJECT, "description": "What belongs to this event."},
-        "traits": {**_OBJECT, "description": "What is known of the user or, in `group`, of the account."},
-        "context": {**_OBJECT, "description": "Where it happened: page, device, campaign."},
-        "anonymous_id": {**_ID, "description": "Who, before they are known."},
-        "previous_id": {**_ID, "description": "In `alias`: the id that becomes part of `user`."},
-        "sent_at": {**_TIME, "description": "Your clock when sending; corrects `time` when it is wrong."},
-    },
-    "additionalProperties": True,
-}
-_ERROR: Final = {
-    "type": "object",
-    "required": ["code", "message"],
-    "properties": {
-        "code": {"type": "string"},
-        "message": {"type": "string"},
-        "field": {"type": "string"},
-        "hint": {"type": "string"},
-        "docs": {"type": "string"},
-    },
-}
-_REJECTION: Final = {
-    **_ERROR,
-    "required": ["index", "code", "message"],
-    "properties": {"index": {"type": "integer", "minimum": 0}, **_ERROR["properties"]},  # type: ignore[dict-item]  # a literal above
-}
-_ANSWER: Final = {
-    "type": "object",
-    "required": ["accepted", "rejected"],
-    "properties": {
-        "accepted": {"type": "integer", "description": "Events that are stored durably."},
-        "rejected": {"type": "array", "items": {"$ref": "#/components/schemas/Rejection"}},
-    },
-}
 _ONE: Final = {
     "user": "ada@acme.example",
     "action": "opened report",
@@ -80,9 +19,7 @@ _ONE: Final = {
 def document(schema: dict[str, Any]) -> dict[str, Any]:
     """The document with the hot paths added to it."""
     components = schema.setdefault("components", {})
-    components.setdefault("schemas", {}).update(
-        {"Event": EVENT, "Error": _ERROR, "Rejection": _REJECTION, "Answer": _ANSWER}
-    )
+    components.setdefault("schemas", {}).update(SCHEMAS)
     components.setdefault("securitySchemes", {}).update(
         {
             "bearer": {"type": "http", "scheme": "bearer", "description": "A write key or a secret key."},
@@ -90,7 +27,18 @@ def document(schema: dict[str, Any]) -> dict[str, Any]:
             "query": {"type": "apiKey", "in": "query", "name": "key", "description": "For beacon and pixel."},
         }
     )
-    schema.setdefault("paths", {}).update({"/v1/events": {"post": _events()}, "/t.gif": {"get": _pixel()}})
+    schema.setdefault("paths", {}).update(
+        {
+            "/v1/events": {"post": _events()},
+            "/v1/events/": {"post": {**_events(), "operationId": "send_events_slash"}},
+            "/t.gif": {"get": _pixel(), "post": _pixel_body()},
+            "/js/footfall.js": _file("The browser client as a script", "text/javascript"),
+            "/js/footfall.mjs": _file("The browser client as an ES module", "text/javascript"),
+            "/js/footfall.d.mts": _file("The module's TypeScript declarations", "text/plain"),
+            "/openapi.json": _file("This document", "application/json"),
+            **vendor_paths(),
+        }
+    )
     return schema
 
 
@@ -125,7 +73,15 @@ def _events() -> dict[str, Any]:
                         },
                     },
                 },
-                "application/x-ndjson": {"schema": {"type": "string"}},
+                "application/x-ndjson": {
+                    "schema": {"type": "string"},
+                    "examples": {
+                        "lines": {
+                            "summary": "An event a line",
+                            "value": '{"user": "ada", "action": "opened report"}\n{"user": "bob", "action": "left"}\n',
+                        }
+                    },
+                },
             },
         },
         "responses": {
@@ -144,28 +100,100 @@ def _events() -> dict[str, Any]:
                     ],
                 },
             ),
-            "400": _error("Every event was rejected, or the body is not JSON."),
-            "401": _error("No key, or an unknown one."),
-            "403": _error("A stream token, which may only read."),
-            "413": _error("The body is too large, decoded or not, or holds too many events."),
-            "415": _error("The Content-Encoding is not known."),
-            "429": _error("The project sends more than it may; Retry-After says when to go on."),
-            "503": _error(
-                "Not stored in time; after Retry-After send the same request again: the same ids count once."
+            "400": _all_rejected(),
+            **_KEY_ERRORS,
+            "413": _error(
+                "The body is too large, decoded or not, or holds too many events.",
+                "body_too_large",
+                "The body has more than 20,971,520 bytes.",
             ),
+            "415": _error(
+                "The Content-Encoding is not known.",
+                "unsupported_encoding",
+                "The Content-Encoding is `lzma`.",
+            ),
+            **_LATER_ERRORS,
         },
     }
 
 
 def _pixel() -> dict[str, Any]:
     names = ["key", "user", "action", "account", "anonymous_id", "id", "time", "type", "data"]
+    examples = {"user": "ada@acme.example", "action": "opened mail"}
     return {
         "summary": "Send one event with an image",
         "description": "`p.<name>` are properties, `t.<name>` traits; `data` holds the whole event instead, as JSON "
-        "or base64 of JSON. Always an image.",
+        "or base64 of JSON. Always an image: 200 also for what was refused.",
         "operationId": "send_pixel",
-        "parameters": [{"name": name, "in": "query", "schema": {"type": "string"}} for name in names],
-        "responses": {"200": {"description": "The image.", "content": {"image/gif": {}}}},
+        "security": [{"query": []}, {"bearer": []}, {"basic": []}],
+        "parameters": [
+            {"name": name, "in": "query", "schema": {"type": "string"}}
+            | ({"example": examples[name]} if name in examples else {})
+            for name in names
+        ],
+        "responses": {
+            "200": _image("The image."),
+            "429": _image("The project sends more than it may; Retry-After says when to go on."),
+            "503": _image("Not stored in time; send it again after Retry-After."),
+        },
+    }
+
+
+def _pixel_body() -> dict[str, Any]:
+    form = {"user": "ada@acme.example", "action": "opened mail", "p.campaign": "autumn"}
+    return {
+        **_pixel(),
+        "summary": "Send one event and be answered with an image",
+        "operationId": "post_pixel",
+        "parameters": [],
+        "requestBody": {
+            "content": {
+                "application/x-www-form-urlencoded": {
+                    "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+                    "examples": {"form": {"value": form}},
+                },
+                "application/json": {
+                    "schema": {"$ref": "#/components/schemas/Event"},
+                    "examples": {"one": {"value": _ONE}},
+                },
+            }
+        },
+    }
+
+
+def _file(summary: str, media_type: str) -> dict[str, Any]:
+    name = summary.lower().replace(" ", "_").replace("'", "")
+    return {
+        "get": {
+            "summary": summary,
+            "operationId": f"get_{name}",
+            "security": [{}],
+            "responses": {"200": {"description": f"{summary}.", "content": {media_type: {}}}},
+        }
+    }
+
+
+def _image(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {"image/gif": {}}}
+
+
+def _all_rejected() -> dict[str, Any]:
+    """Of the answer's two forms: every event was rejected, or there was nothing to tell events apart in."""
+    rejection = {
+        "index": 0,
+        "code": "missing_action",
+        "message": "The event has no `action`.",
+        "field": "action",
+    }
+    told = {name: rejection[name] for name in ("code", "message", "field")}
+    schemas = [{"$ref": f"#/components/schemas/{name}"} for name in ("AllRejected", "Error")]
+    examples = {
+        "all_rejected": {"value": {"accepted": 0, "rejected": [rejection], **told}},
+        "invalid_json": {"value": {"code": "invalid_json", "message": "The body is not JSON."}},
+    }
+    return {
+        "description": "Every event was rejected, or the body is not JSON.",
+        "content": {"application/json": {"schema": {"anyOf": schemas}, "examples": examples}},
     }
 
 
@@ -177,6 +205,30 @@ def _answer(description: str, example: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _error(description: str) -> dict[str, Any]:
+def _error(description: str, code: str, message: str) -> dict[str, Any]:
     schema = {"$ref": "#/components/schemas/Error"}
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
+    example = {"code": code, "message": message}
+    return {
+        "description": description,
+        "content": {"application/json": {"schema": schema, "example": example}},
+    }
+
+
+_KEY_ERRORS: Final = {
+    "401": _error("No key, or an unknown one.", "unauthenticated", "This key is unknown or was revoked."),
+    "403": _error(
+        "A stream token, which may only read.", "token_cannot_send", "A stream token may only read."
+    ),
+}
+_LATER_ERRORS: Final = {
+    "429": _error(
+        "The project sends more than it may; Retry-After says when to go on.",
+        "rate_limited",
+        "The project sends more events than it may.",
+    ),
+    "503": _error(
+        "Not stored in time; after Retry-After send the same request again: the same ids count once.",
+        "log_unavailable",
+        "The log does not answer.",
+    ),
+}

@@ -1,0 +1,62 @@
+"""One request for each kind of route of each vendor: shown in the OpenAPI document, and sent by a test."""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlencode
+
+import msgspec
+
+
+class Example(NamedTuple):
+    """`route` is the path of the table's row; `body` is a JSON value, or the fields of a form."""
+
+    vendor: str
+    method: str
+    route: str
+    body: Any = None
+    query: str = ""
+    media_type: str = "application/json"
+    headers: Mapping[str, str] = {}
+
+    def content(self) -> bytes:
+        """The bytes of the body."""
+        if self.body is None:
+            return b""
+        if self.media_type == "application/x-www-form-urlencoded":
+            return urlencode(self.body).encode()
+        return msgspec.json.encode(self.body)
+
+
+_TRACK: Final = {
+    "type": "track",
+    "event": "opened report",
+    "userId": "ada@acme.example",
+    "messageId": "m-1",
+    "timestamp": "2026-11-22T09:30:00Z",
+    "properties": {"rows": 12},
+    "context": {"groupId": "acme"},
+}
+_PIXEL: Final = "userId=ada%40acme.example&event=opened%20report&properties.rows=12"
+
+EXAMPLES: Final[tuple[Example, ...]] = (
+    Example("segment", "POST", "/v1/track", _TRACK),
+    Example("segment", "POST", "/v1/batch", {"batch": [_TRACK], "sentAt": "2026-11-22T09:30:01Z"}),
+    Example("segment", "POST", "/v1/identify", {"userId": "ada@acme.example", "traits": {"plan": "pro"}}),
+    Example("segment", "POST", "/v1/m", {"series": []}),
+    Example("segment", "GET", "/v1/pixel/track", query=_PIXEL),
+    Example("segment", "GET", "/v1/projects/{writeKey}/settings"),
+    Example("segment", "GET", "/analytics.js/v1/{writeKey}/analytics.min.js"),
+    Example(
+        "rudderstack",
+        "POST",
+        "/v1/track",
+        {**_TRACK, "channel": "server", "rudderId": "r-1"},
+        headers={"anonymousid": "a-1"},
+    ),
+    Example("rudderstack", "POST", "/beacon/v1/batch", {"batch": [_TRACK]}),
+    Example("rudderstack", "GET", "/pixel/v1/track", query=_PIXEL),
+    Example("rudderstack", "GET", "/sourceConfig", query="writeKey=KEY"),
+    Example("jitsu", "POST", "/api/s/track", _TRACK),
+    Example("jitsu", "POST", "/api/s/batch", {"batch": [_TRACK]}),
+    Example("jitsu", "GET", "/api/px/track", query=_PIXEL),
+)
