@@ -1,6 +1,5 @@
 """A project's settings: what they may hold, how they are stored, and which actions start a trial."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, lru_cache
@@ -10,11 +9,11 @@ import msgspec
 
 from access.errors import InvalidValue
 from access.model import DEFAULT_TRIAL_ACTIONS, ProjectSettings
+from eventmodel import fold_action
 
 MAX_TRIAL_ACTIONS = 100
 MAX_ACTION_CHARS = 200
 
-_SEPARATORS = re.compile(r"[\s_-]+")
 # Present in some systems' zone directories, but not a place on earth.
 _NO_ZONES = frozenset({"localtime", "Factory"})
 
@@ -32,12 +31,6 @@ def is_trial_action(settings: ProjectSettings, action: str) -> bool:
     "SignedUp" are the same action.
     """
     return fold_action(action) in _folded_all(settings.trial_actions)
-
-
-@lru_cache(maxsize=10_000)
-def fold_action(action: str) -> str:
-    """The action as it is compared: without case, spaces, underscores and hyphens."""
-    return _SEPARATORS.sub("", action.casefold())
 
 
 def change_settings(

@@ -9,8 +9,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 
 from access.model import ProjectSettings
-from access.project_settings import fold_action
-from eventmodel import ACTIVITY_KINDS, ProjectId
+from eventmodel import ACTIVITY_KINDS, ProjectId, fold_action
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import asyncpg
 import msgspec
 
-from access.project_settings import fold_action
 from eventlog.port import Record
-from eventmodel import ACTIVITY_KINDS, ProjectId, Sender
+from eventmodel import ACTIVITY_KINDS, ProjectId, Sender, fold_action
 from stream_gateway.live.presentation import shown
 from stream_gateway.projection.derivation import Derivation
 
