@@ -50,4 +50,5 @@ async def run_alone(service: Service, settings: Settings, **tasks: Task) -> None
         port=settings.port,
         drain_s=settings.drain_s,
         limits=settings.limits,
+        trusted_proxies=settings.trusted_proxies,
     )

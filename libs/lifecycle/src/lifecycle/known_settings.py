@@ -28,6 +28,7 @@ KNOWN: frozenset[str] = frozenset(
         "FOOTFALL_PROJECT_REJECTED_PER_MINUTE",
         "FOOTFALL_RESUME_MAX_RECORDS",
         "FOOTFALL_RULES_PER_PROJECT",
+        "FOOTFALL_TRUSTED_PROXIES",
         "FOOTFALL_URL",
     }
 )

@@ -6,7 +6,7 @@ import gc
 import resource
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Sequence
 
 import structlog
 import uvloop
@@ -34,15 +34,17 @@ async def run(
     drain_s: float,
     on_ready: Callable[[], None] | None = None,
     limits: Limits | None = None,
+    trusted_proxies: Sequence[str] = (),
 ) -> None:
     """Serve and run the tasks until SIGTERM, SIGINT or SIGHUP, then drain and return.
 
     Draining, in `drain_s` seconds: /readyz fails; `service.drain()`, while requests are still accepted; no
     more connections; open requests finish; tasks are cancelled. A second signal raises Forced. A task that
     ends takes everything down at once: TaskDied. StartError comes before anything has started.
+    `trusted_proxies` are believed when they say in X-Forwarded-For whom they ask for.
     """
     health = Health(service.app, service.checks, service.metrics)
-    server = Server(health, service.metrics, limits or Limits())
+    server = Server(health, service.metrics, limits or Limits(), trusted_proxies)
     with listening(host, port) as sockets, _signals() as asked:
         try:
             async with asyncio.TaskGroup() as parts:

@@ -5,7 +5,7 @@ import contextlib
 import errno
 import logging
 import socket
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -24,7 +24,9 @@ _ABSENT = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 class Server(uvicorn.Server):
     """Leaves signals alone: uvicorn's own handling raises them again, and what consumes would never drain."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, limits: Limits) -> None:
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, limits: Limits, trusted_proxies: Sequence[str] = ()
+    ) -> None:
         config = GuardedConfig(
             app,
             http=GuardedProtocol,
@@ -33,7 +35,9 @@ class Server(uvicorn.Server):
             log_config=None,
             access_log=False,
             server_header=False,
-            proxy_headers=False,
+            # What a client says of itself counts only where a proxy of ours wrote it down.
+            proxy_headers=bool(trusted_proxies),
+            forwarded_allow_ips=list(trusted_proxies),
             backlog=BACKLOG,
             timeout_keep_alive=limits.keep_alive_s,
         )

@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Mapping
+from ipaddress import ip_network
 from typing import Literal, TypeVar, get_origin
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
@@ -81,6 +82,11 @@ class Settings(BaseSettings):
     admin_token: SecretStr | None = Field(
         default=None, description="Whoever sends it as a bearer token may create and delete projects."
     )
+    trusted_proxies: tuple[str, ...] = Field(
+        default=(),
+        description="Addresses and networks (10.0.0.0/8) of proxies in front, with commas between: only they are "
+        "believed in X-Forwarded-For and X-Forwarded-Proto.",
+    )
 
     @property
     def limits(self) -> Limits:
@@ -112,6 +118,18 @@ class Settings(BaseSettings):
         if not url.get_secret_value().startswith(("postgresql://", "postgres://")):
             raise ValueError("must look like postgresql://user:password@host:5432/database")
         return url
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in proxies:
+            try:
+                ip_network(proxy)
+            except ValueError as error:
+                raise ValueError(
+                    "holds addresses or networks of proxies, such as 10.0.0.7 or 10.0.0.0/8"
+                ) from error
+        return proxies
 
     @field_validator("kafka")
     @classmethod

@@ -101,6 +101,7 @@ async def launch(
                     port=port,
                     drain_s=settings.shared.drain_s,
                     limits=settings.shared.limits,
+                    trusted_proxies=settings.shared.trusted_proxies,
                     on_ready=answering.set,
                 )
 
