@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 from starlette.types import ASGIApp
 
 from access.cache import Access
 from access.keys import new_key
-from access.model import Principal, Project, ProjectSettings
+from access.model import Principal, Project, ProjectSettings, StoredPlan
 from access_in_memory import access_for
 from eventlog.memory import MemoryLog
 from eventlog.port import LogWriter, Record, TopicPart
@@ -20,9 +21,11 @@ from ingest_api.settings import IngestSettings
 from lifecycle.clock import SystemClock
 from lifecycle.limits import Limits
 from lifecycle.server import Server, listening
+from policy import DEFAULT_RULES, PrivacyRules, read_plan
 from telemetry.metrics import Metrics
 
 PROJECT = ProjectId("pabcdefgh234")
+HASH_KEY = b"secret of the project"
 OTHER_PROJECT = ProjectId("pzzzzzzzzzzz")
 
 
@@ -68,13 +71,30 @@ class IngestStand:
 
 
 async def open_stand(
-    log: MemoryLog | None = None, *, writer: LogWriter | None = None, **settings: object
+    log: MemoryLog | None = None,
+    *,
+    writer: LogWriter | None = None,
+    rules: PrivacyRules = DEFAULT_RULES,
+    plan: object = None,
+    **settings: Any,
 ) -> IngestStand:
-    """The app with these settings, appending to `writer` when given, else to `log`; nothing needs closing."""
+    """The app with these settings, appending to `writer` when given, else to `log`; nothing needs closing.
+
+    PROJECT has the rules and the plan, a document.
+    """
     clock, metrics = SystemClock(), Metrics("ingest-api")
     write_key, secret_key, other_write_key = new_key("write"), new_key("secret"), new_key("write")
     access = await access_for(
-        [Project(project, project, ProjectSettings()) for project in (PROJECT, OTHER_PROJECT)],
+        [
+            Project(
+                PROJECT,
+                PROJECT,
+                ProjectSettings(privacy=rules),
+                HASH_KEY,
+                None if plan is None else StoredPlan(1, read_plan(plan), clock.now()),
+            ),
+            Project(OTHER_PROJECT, OTHER_PROJECT, ProjectSettings()),
+        ],
         [
             (write_key, Principal(PROJECT, "write", "kaaaaaaaaaaa")),
             (secret_key, Principal(PROJECT, "secret", "kbbbbbbbbbbb")),

@@ -209,7 +209,7 @@ class SdkPage:
 
 
 @asynccontextmanager
-async def sdk_stand(**settings: object) -> AsyncIterator[SdkStand]:
+async def sdk_stand(**settings: Any) -> AsyncIterator[SdkStand]:
     """The stand, served until left."""
     memory = MemoryLog(partitions=4)
     log = FailingLog(memory)

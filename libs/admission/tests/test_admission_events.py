@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from admission import admit, admit_event
+from admission import Kept, admit, admit_event
 from admission.limits import MAX_ACTION_CHARS, MAX_DEPTH, MAX_EVENT_BYTES, MAX_ID_CHARS
 from eventmodel import Event, ProjectId, Rejection, wire
 
@@ -29,7 +29,7 @@ def _rejected(body: object) -> Rejection:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     admitted = admit(raw, project=PROJECT, received_at=NOW)
     assert admitted.messages == []
-    assert admitted.rejected_bodies == [raw]
+    assert admitted.rejected_bodies == [Kept(raw)]
     (rejection,) = admitted.rejections
     assert rejection.message.endswith((".", ")."))
     return rejection
@@ -359,7 +359,7 @@ def test_a_batch_answers_by_index() -> None:
         (2, "not_an_object"),
         (4, "not_finite"),
     ]
-    assert admitted.rejected_bodies == [b'{"user":"x"}', b"7", b'{"action":"c","x":NaN}']
+    assert admitted.rejected_bodies == [Kept(b'{"user":"x"}'), Kept(b"7"), Kept(b'{"action":"c","x":NaN}')]
 
 
 FAULTY: dict[str, tuple[bytes, str, str | None, str]] = {

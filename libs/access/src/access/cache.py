@@ -8,10 +8,12 @@ from access.database import Pool
 from access.errors import AccessUnavailable
 from access.keys import digest, is_id, is_secret, kind_of
 from access.model import Principal, Project, Session
+from access.policies import Policies
 from access.snapshot import DatabaseStore, Snapshot, Store
 from access.tokens import SigningKey, signing_key_id, verify
 from eventmodel import ProjectId
 from lifecycle.clock import Clock
+from policy import OPEN, Policy
 from telemetry.catalog import ACCESS_REFRESHES, ACCESS_SNAPSHOT_AGE_SECONDS
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
@@ -43,6 +45,7 @@ class Access:
         self._held: Snapshot | None = None
         self._key_ids: frozenset[str] = frozenset()
         self._session_ids: dict[str, Session] = {}
+        self._policies = Policies()
         self._gone: set[ProjectId] = set()
         self._confirmed_at = clock.monotonic()
         self._tried_at = float("-inf")
@@ -97,6 +100,14 @@ class Access:
     def projects(self) -> tuple[Project, ...]:
         """All live projects, oldest first. Raises AccessUnavailable while nothing was ever read."""
         return tuple(self._read_once().projects.values())
+
+    def policy(self, project: ProjectId) -> Policy:
+        """What admission asks about the project's events, compiled once for each change of its rules and plan.
+
+        For a project that is unknown here, the policy of one that decided nothing. Raises as `project`.
+        """
+        found = self._read_once().projects.get(project)
+        return OPEN if found is None else self._policies.of(found)
 
     async def resolve(self, project: ProjectId) -> Project | None:
         """As `project`, but None is certain: the project is deleted for good.
@@ -220,6 +231,7 @@ class Access:
 
     def _hold(self, snapshot: Snapshot) -> None:
         self._held = snapshot
+        self._policies.forget_others(snapshot.projects)
         self._key_ids = frozenset(key.key_id for key in snapshot.keys.values() if key.key_id)
         self._session_ids = {session.id: session for session in snapshot.sessions.values()}
 

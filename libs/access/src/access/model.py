@@ -1,10 +1,11 @@
 """What access knows: projects with their settings, and who is asking."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
 
 from eventmodel import ProjectId
+from policy import DEFAULT_RULES, Plan, PrivacyRules
 
 KeyKind: TypeAlias = Literal["write", "secret"]
 
@@ -28,22 +29,37 @@ class ProjectSettings:
 
     `time_zone` is an IANA name: where the project's days begin. `trial_actions` are the actions that count
     as a trial sign-up; compare through `project_settings.is_trial_action`. `demo` says that the project's data
-    is made up; it is settled when the project is made.
+    is made up; it is settled when the project is made. `privacy` is what admission keeps of whom.
     """
 
     time_zone: str = "UTC"
     trial_actions: tuple[str, ...] = DEFAULT_TRIAL_ACTIONS
     demo: bool = False
     version: int = 1
+    privacy: PrivacyRules = DEFAULT_RULES
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPlan:
+    """A tracking plan under its number, which rises by one with every plan that is applied."""
+
+    version: int
+    plan: Plan
+    applied_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A tenant. The id never changes and is never used again; the name is a label."""
+    """A tenant. The id never changes and is never used again; the name is a label.
+
+    `hash_key` is the secret of its pseudonyms. `plan` is the newest tracking plan.
+    """
 
     id: ProjectId
     name: str
     settings: ProjectSettings
+    hash_key: bytes = field(default=b"", repr=False)
+    plan: StoredPlan | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import msgspec
 from access.errors import InvalidValue
 from access.model import DEFAULT_TRIAL_ACTIONS, ProjectSettings
 from eventmodel import fold_action
+from policy import PrivacyRules, RuleInvalid, check_rules
 
 MAX_TRIAL_ACTIONS = 100
 MAX_ACTION_CHARS = 200
@@ -22,6 +23,7 @@ class _Stored(msgspec.Struct, omit_defaults=True):
     time_zone: str = "UTC"
     trial_actions: tuple[str, ...] = DEFAULT_TRIAL_ACTIONS
     demo: bool = False
+    privacy: PrivacyRules = PrivacyRules()
 
 
 def is_trial_action(settings: ProjectSettings, action: str) -> bool:
@@ -34,7 +36,11 @@ def is_trial_action(settings: ProjectSettings, action: str) -> bool:
 
 
 def change_settings(
-    settings: ProjectSettings, *, time_zone: str | None = None, trial_actions: Sequence[str] | None = None
+    settings: ProjectSettings,
+    *,
+    time_zone: str | None = None,
+    trial_actions: Sequence[str] | None = None,
+    privacy: PrivacyRules | None = None,
 ) -> ProjectSettings:
     """The settings with what is given replaced, one version higher; the same object when nothing differs.
 
@@ -50,20 +56,30 @@ def change_settings(
         changed = replace(changed, time_zone=time_zone)
     if trial_actions is not None:
         changed = replace(changed, trial_actions=_checked_actions(trial_actions))
+    if privacy is not None:
+        try:
+            changed = replace(changed, privacy=check_rules(privacy))
+        except RuleInvalid as error:
+            raise InvalidValue(f"privacy.{error.field}", str(error)) from error
     return settings if changed == settings else replace(changed, version=settings.version + 1)
 
 
 def encode_settings(settings: ProjectSettings) -> str:
     """JSON of what differs from the defaults, so that a better default reaches projects that set nothing."""
     return msgspec.json.encode(
-        _Stored(time_zone=settings.time_zone, trial_actions=settings.trial_actions, demo=settings.demo)
+        _Stored(
+            time_zone=settings.time_zone,
+            trial_actions=settings.trial_actions,
+            demo=settings.demo,
+            privacy=settings.privacy,
+        )
     ).decode()
 
 
 def decode_settings(stored: str, version: int) -> ProjectSettings:
     """The settings `encode_settings` wrote."""
     held = msgspec.json.decode(stored, type=_Stored)
-    return ProjectSettings(held.time_zone, held.trial_actions, held.demo, version)
+    return ProjectSettings(held.time_zone, held.trial_actions, held.demo, version, held.privacy)
 
 
 def _checked_actions(actions: Sequence[str]) -> tuple[str, ...]:

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from access.database import Connection, Pool, connected
-from access.model import Principal, Project, Session
+from access.model import Principal, Project, Session, StoredPlan
+from access.plans import newest_plans
 from access.project_settings import decode_settings
 from access.tokens import MAX_TOKEN_S, SigningKey
 from eventmodel import ProjectId
@@ -45,6 +46,7 @@ class DatabaseStore:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+        self._plans: dict[ProjectId, StoredPlan] = {}
 
     async def version(self) -> int:
         async with connected(self._pool) as connection:
@@ -57,9 +59,11 @@ class DatabaseStore:
         ):
             # One snapshot of the database: with another isolation a change between two of these reads would
             # be held under the version before it, in half, until the next change.
+            version = await _version(connection)
+            self._plans = await newest_plans(connection, self._plans)
             return Snapshot(
-                version=await _version(connection),
-                projects=await _projects(connection),
+                version=version,
+                projects=await _projects(connection, self._plans),
                 keys=await _keys(connection),
                 sessions=await _sessions(connection, now),
                 signing_keys=await _signing_keys(connection, now),
@@ -72,13 +76,21 @@ async def _version(connection: Connection) -> int:
     return n
 
 
-async def _projects(connection: Connection) -> dict[ProjectId, Project]:
+async def _projects(
+    connection: Connection, plans: Mapping[ProjectId, StoredPlan]
+) -> dict[ProjectId, Project]:
     rows = await connection.fetch(
-        "SELECT id, name, settings, settings_version FROM access.project WHERE deleted_at IS NULL "
+        "SELECT id, name, settings, settings_version, hash_key FROM access.project WHERE deleted_at IS NULL "
         "ORDER BY created_at, id"
     )
     return {
-        row["id"]: Project(row["id"], row["name"], decode_settings(row["settings"], row["settings_version"]))
+        row["id"]: Project(
+            row["id"],
+            row["name"],
+            decode_settings(row["settings"], row["settings_version"]),
+            row["hash_key"],
+            plans.get(row["id"]),
+        )
         for row in rows
     }
 

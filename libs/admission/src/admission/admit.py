@@ -1,7 +1,7 @@
 """A body to records of the log, or to rejections by index."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 
@@ -11,31 +11,69 @@ from admission.body import too_large
 from admission.events import Receipt, read_event
 from admission.faults import INT_MAX, INT_MIN, explain, inspect
 from admission.framing import Broken, Piece, split
-from admission.limits import MAX_BODY_BYTES, MAX_DEPTH, MAX_EVENT_BYTES
+from admission.limits import MAX_BODY_BYTES, MAX_DEPTH, MAX_EVENT_BYTES, MAX_QUARANTINED_BYTES
 from admission.refusal import Fault, Refused
 from eventmodel import Event, Origin, ProjectId, Rejection, Sender
 from eventmodel.topics import MAX_RECORD_BYTES
 from eventmodel.wire import encode, event_key
+from policy import OPEN, Client, Mode, Policy, Verdict
 
 Wire: TypeAlias = tuple[bytes, bytes]
 """(key, value) of one record."""
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
+# What departs from a plan of these modes is stored all the same.
+_STORED = frozenset({"observe", "warn"})
 _KEY = re.compile(rb'"\s*:')
 
 
-class Admitted(NamedTuple):
-    """What became of a body's events: records in the order of the body, rejections with the bytes of each.
+class Kept(NamedTuple):
+    """What may be kept of an event that is not stored: the sender's bytes, and its native form if they are another."""
 
-    `rejected_events` are the rejected ones in the native API's form, None where another form could not be
-    mapped; empty when the bodies are in that form themselves.
+    body: bytes
+    event: bytes | None = None
+
+
+class Admitted(msgspec.Struct, kw_only=True):
+    """What became of a body's events, each list in the order of the body.
+
+    `rejected_bodies` goes with `rejections`, None where nothing may be kept; `quarantined_bodies` with
+    `quarantined`. Warned of is what is stored all the same. `violations` are all departures from the plan: mode
+    and code.
     """
 
-    messages: list[Wire]
-    rejections: list[Rejection]
-    rejected_bodies: list[bytes]
-    rejected_events: Sequence[bytes | None] = ()
+    messages: list[Wire] = []
+    rejections: list[Rejection] = []
+    rejected_bodies: list[Kept | None] = []
+    quarantined: list[Rejection] = []
+    quarantined_bodies: list[Kept] = []
+    warnings: list[Rejection] = []
+    violations: list[tuple[Mode, str]] = []
+
+    def refuse(self, index: int, fault: Fault, kept: Kept | None) -> None:
+        """Add a rejection."""
+        self.rejections.append(_rejection(index, fault))
+        self.rejected_bodies.append(kept)
+
+    def judge(self, index: int, wire: Wire, verdict: Verdict, kept: Kept | None) -> None:
+        """Add an event that departs from the plan, as the plan's mode says."""
+        mode, fault = verdict.mode, Fault(*verdict[1:])
+        if mode == "quarantine" and (kept is None or len(kept.event or kept.body) > MAX_QUARANTINED_BYTES):
+            mode = "block"
+        self.violations.append((mode, verdict.code))
+        match mode:
+            case "observe":
+                self.messages.append(wire)
+            case "warn":
+                self.messages.append(wire)
+                self.warnings.append(_rejection(index, fault))
+            case "quarantine":
+                assert kept is not None
+                self.quarantined.append(_rejection(index, fault))
+                self.quarantined_bodies.append(kept)
+            case "block":
+                self.refuse(index, fault, kept)
 
 
 def admit(
@@ -47,26 +85,33 @@ def admit(
     run: str | None = None,
     idempotency_key: str | None = None,
     sender: Sender | None = None,
+    client: Client | None = None,
+    policy: Policy = OPEN,
 ) -> Admitted:
     """The records and rejections of a decoded body: one object, an array, or NDJSON.
 
-    Records are stamped with `sender`, and with the SDK that the event itself names.
+    Records are stamped with `sender`, and with the SDK that the event itself names; `client` is the browser that
+    sent them.
     Raises BodyRefused when the body's events cannot be told apart or are too many.
     """
     if len(body) > MAX_BODY_BYTES:
         raise too_large(MAX_BODY_BYTES)
-    receipt = Receipt(project, received_at, origin, run, idempotency_key, sender)
-    messages: list[Wire] = []
-    rejections: list[Rejection] = []
-    rejected_bodies: list[bytes] = []
+    receipt = Receipt(project, received_at, origin, run, idempotency_key, sender, client, policy)
+    admitted = Admitted()
+    messages = admitted.messages
     for index, piece in enumerate(split(body)):
         raw = piece.raw if isinstance(piece, Broken) else bytes(piece)
         try:
-            messages.append(_record(_object(piece, raw), index, receipt))
+            wire, verdict = _record(_object(piece, raw), index, receipt)
         except Refused as refused:
-            rejections.append(_rejection(index, refused.fault))
-            rejected_bodies.append(raw)
-    return Admitted(messages, rejections, rejected_bodies)
+            admitted.refuse(index, refused.fault, _kept_body(raw, receipt))
+        else:
+            if verdict is None:
+                messages.append(wire)
+            else:
+                kept = None if verdict.mode in _STORED else _kept_body(raw, receipt)
+                admitted.judge(index, wire, verdict, kept)
+    return admitted
 
 
 def admit_event(
@@ -77,19 +122,24 @@ def admit_event(
     origin: Origin,
     run: str | None = None,
     index: int = 0,
+    policy: Policy = OPEN,
 ) -> Wire | Rejection:
     """The record of one event that is already decoded, under the same rules; for the importer.
 
-    `time` and `sent_at` may also be aware datetimes. `index` is what a rejection answers.
+    `time` and `sent_at` may also be aware datetimes. `index` is what a rejection answers. What the plan sets aside
+    is rejected.
     """
-    receipt = Receipt(project, received_at, origin, run)
+    receipt = Receipt(project, received_at, origin, run, policy=policy)
     try:
         fault = inspect({name: value for name, value in given.items() if not isinstance(value, datetime)})
         if fault:
             raise Refused(fault)
-        return _record(given, index, receipt)
+        wire, verdict = _record(given, index, receipt)
     except Refused as refused:
         return _rejection(index, refused.fault)
+    if verdict is None or verdict.mode in _STORED:
+        return wire
+    return _rejection(index, Fault(*verdict[1:]))
 
 
 def admit_items(
@@ -98,44 +148,78 @@ def admit_items(
     project: ProjectId,
     received_at: datetime,
     sender: Sender | None = None,
+    client: Client | None = None,
+    policy: Policy = OPEN,
 ) -> Admitted:
     """As `admit`, for events another protocol's decoder made: index, native fields (or the fault), source.
 
     `source`, bytes or a JSON value, is what is kept of a rejected one.
     """
-    receipt = Receipt(project, received_at, sender=sender)
-    messages: list[Wire] = []
-    rejections: list[Rejection] = []
-    rejected_bodies: list[bytes] = []
-    rejected_events: list[bytes | None] = []
+    receipt = Receipt(project, received_at, sender=sender, client=client, policy=policy)
+    admitted = Admitted()
     for index, given, source in items:
         try:
-            messages.append(_sound_record(given, index, receipt))
+            wire, verdict = _sound_record(given, index, receipt)
         except Refused as refused:
-            rejections.append(_rejection(index, refused.fault))
-            rejected_bodies.append(source if isinstance(source, bytes) else _encode(source))
-            rejected_events.append(None if isinstance(given, Fault) else _encode(given))
-    return Admitted(messages, rejections, rejected_bodies, rejected_events)
+            admitted.refuse(index, refused.fault, _kept_source(source, given, receipt))
+        else:
+            if verdict is None:
+                admitted.messages.append(wire)
+            else:
+                kept = None if verdict.mode in _STORED else _kept_source(source, given, receipt)
+                admitted.judge(index, wire, verdict, kept)
+    return admitted
 
 
-def _sound_record(given: Mapping[str, Any] | Fault, index: int, receipt: Receipt) -> Wire:
+def _kept_body(body: bytes, receipt: Receipt) -> Kept | None:
+    kept = receipt.policy.privacy.of_body(body, receipt.client)
+    return None if kept is None else Kept(kept)
+
+
+def _kept_source(source: Any, given: Mapping[str, Any] | Fault, receipt: Receipt) -> Kept | None:
+    privacy, body = receipt.policy.privacy, source if isinstance(source, bytes) else _encode(source)
+    if isinstance(given, Fault):
+        kept = privacy.of_unknown(body, receipt.client)
+        return None if kept is None else Kept(kept)
+    native = privacy.of_native(given, receipt.client)
+    return None if native is None else Kept(privacy.of_source(body), _written(native))
+
+
+def _written(given: Mapping[str, Any]) -> bytes | None:
+    try:
+        return _encode(given)
+    except (msgspec.MsgspecError, UnicodeEncodeError, OverflowError, TypeError, ValueError):
+        # What cannot be written down is what it was refused for.
+        return None
+
+
+def _sound_record(
+    given: Mapping[str, Any] | Fault, index: int, receipt: Receipt
+) -> tuple[Wire, Verdict | None]:
     if isinstance(given, Fault):
         raise Refused(given)
     fault = inspect(given)
     if fault:
         raise Refused(fault)
-    key, value = _record(given, index, receipt)
+    (key, value), verdict = _record(given, index, receipt)
     if len(value) > MAX_EVENT_BYTES:
         raise Refused(_too_large(len(value), "Leave out what nobody will look at, such as page contents."))
-    return key, value
+    return (key, value), verdict
 
 
-def _record(given: Mapping[str, Any], index: int, receipt: Receipt) -> Wire:
+def _record(given: Mapping[str, Any], index: int, receipt: Receipt) -> tuple[Wire, Verdict | None]:
     event: Event = read_event(given, index, receipt)
+    privacy, measure = receipt.policy
+    client = receipt.client
+    if privacy.active or client is not None or event.context:
+        if not privacy.consents(event.context, client):
+            raise Refused(_NO_CONSENT)
+        event = privacy.applied(event, client)
+    verdict = None if measure is None else measure.judge(event)
     key, value = event_key(event), encode(event)
     if len(key) + len(value) > MAX_RECORD_BYTES:
         raise Refused(_too_large(len(value), "Its numbers take more room when written out."))
-    return key, value
+    return (key, value), verdict
 
 
 def _object(piece: Piece, raw: bytes) -> dict[str, Any]:
@@ -211,6 +295,12 @@ def _keys_of_array(value: list[Any], depth: int) -> int:
     return keys
 
 
+_NO_CONSENT = Fault(
+    "no_consent",
+    "Nobody consented to this event, and the project keeps none without. Nothing of it is kept.",
+    "context.consent",
+    "Send context.consent once it is given: true, or the categories that were granted.",
+)
 _UNREADABLE = Fault("invalid_json", "The event is not JSON.")
 
 

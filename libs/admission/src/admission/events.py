@@ -22,6 +22,7 @@ from eventmodel import (
     derived_event_id,
     new_event_id,
 )
+from policy import OPEN, Client, Policy
 
 
 class Receipt(NamedTuple):
@@ -33,6 +34,8 @@ class Receipt(NamedTuple):
     run: str | None = None
     idempotency_key: str | None = None
     sender: Sender | None = None
+    client: Client | None = None
+    policy: Policy = OPEN
 
 
 def read_event(given: Mapping[str, Any], index: int, receipt: Receipt) -> Event:
@@ -202,7 +205,8 @@ def _object(given: object, field: str) -> dict[str, Any]:
         return {}
     if isinstance(given, dict):
         return given
-    raise _wrong_type(field, "an object", given)
+    # Only its type is told: the value may be what the project keeps out of its records.
+    raise Refused(Fault("wrong_type", f"`{field}` must be an object, not {_type_of(given)}.", field))
 
 
 def _with_extra(context: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -235,6 +239,18 @@ def _event_id(given: object, index: int, receipt: Receipt) -> EventId:
 
 def _wrong_type(field: str, wanted: str, given: object) -> Refused:
     return Refused(Fault("wrong_type", f"`{field}` must be {wanted}, not {_shown(given)}.", field))
+
+
+def _type_of(given: object) -> str:
+    match given:
+        case bool():
+            return "a truth value"
+        case str():
+            return "a string"
+        case list():
+            return "an array"
+        case _:
+            return "a number"
 
 
 def _shown(given: object) -> str:

@@ -10,6 +10,8 @@ MAX_RATIO: Final = 100
 RATIO_FREE_BYTES: Final = 1024 * 1024
 MAX_EVENTS: Final = 10_000
 MAX_EVENT_BYTES: Final = 512 * 1024
+MAX_QUARANTINED_BYTES: Final = 256 * 1024
+"""A larger event cannot be quarantined: written as text in a record it might not fit. It is rejected instead."""
 MAX_DEPTH: Final = 32
 """Objects and arrays inside one another; the event itself is the first."""
 MAX_ID_CHARS: Final = 512

@@ -34,6 +34,11 @@ def sender_of(key: str | None, user_agent: str) -> Sender | None:
     return _requested(key, user_agent[:_MAX_LOOKED_AT_CHARS])
 
 
+def is_browser(user_agent: str) -> bool:
+    """Whether a browser made the request, by its User-Agent."""
+    return user_agent.startswith(_BROWSERS)
+
+
 def named_by(library: object, sender: Sender) -> Sender:
     """The sender with the SDK that an event's `context.library` names; as it was where that names none."""
     if type(library) is dict and type(name := library.get("name")) is str:
@@ -55,7 +60,7 @@ def named_in(event: bytes, sender: Sender) -> Sender:
 
 @lru_cache(maxsize=4_096)
 def _requested(key: str | None, user_agent: str) -> Sender | None:
-    if user_agent.startswith(_BROWSERS):
+    if is_browser(user_agent):
         sdk: str | None = "browser"
     else:
         product = _FIRST_PRODUCT.match(user_agent.lstrip())

@@ -12,7 +12,7 @@ EventId = NewType("EventId", str)
 
 Kind: TypeAlias = Literal["track", "identify", "group", "page", "screen", "alias"]
 Origin: TypeAlias = Literal["live", "import", "replay"]
-Mark: TypeAlias = Literal["clamped", "skew_corrected"]
+Mark: TypeAlias = Literal["clamped", "hashed", "redacted", "skew_corrected"]
 
 KINDS: frozenset[str] = frozenset(get_args(Kind))
 ACTIVITY_KINDS: frozenset[str] = frozenset({"track", "page", "screen"})

@@ -31,6 +31,8 @@ class RejectedRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     in it: an index in a request, a byte offset in a file, a record's position. `sender` is known of what
     ingest refused. `event` is the event as one object of the native API, in JSON, where the body is in another
     vendor's form and could be mapped; left out where it is larger than what is kept of a body, never cut.
+    `quarantined`: the plan set it aside, its sender was answered as if it were stored, and `event`, else `body`, is
+    whole.
     Source: contracts/schemas/rejection.v1.json.
     """
 
@@ -49,3 +51,4 @@ class RejectedRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     run: str | None = None
     sender: Sender | None = None
     event: str | None = None
+    quarantined: bool = False

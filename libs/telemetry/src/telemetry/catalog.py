@@ -83,7 +83,8 @@ INGEST_BODY_BYTES = Definition(
 INGEST_EVENTS = Definition(
     "footfall_ingest_events_total",
     "counter",
-    "Events received, by outcome: `accepted` (durable), `rejected` (answered by index), `unavailable` (503).",
+    "Events received, by outcome: `accepted` (durable), `quarantined` (durable in footfall.rejected, by the "
+    "plan), `rejected` (answered by index), `unavailable` (503).",
     ("outcome",),
 )
 INGEST_INFLIGHT_BYTES = Definition(
@@ -109,6 +110,15 @@ INGEST_REJECTIONS = Definition(
     "counter",
     "Rejected events by code.",
     ("code",),
+)
+
+PLAN_VIOLATIONS = Definition(
+    "footfall_plan_violations_total",
+    "counter",
+    "Events that depart from their project's tracking plan, by the mode that decided what becomes of them "
+    "(`observe`, `warn`, `quarantine`, `block`) and code: `unplanned_action`, `missing_property`, "
+    "`unplanned_property`, `invalid_property`.",
+    ("mode", "code"),
 )
 
 # consumer groups

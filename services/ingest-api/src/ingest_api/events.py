@@ -11,7 +11,7 @@ from admission import Admitted, BodyRefused, sender_of
 from ingest_api.bodies import header, read_body
 from ingest_api.inflight import Inflight
 from ingest_api.intake import Intake
-from ingest_api.senders import find_sender
+from ingest_api.senders import client_of, find_sender
 from lifecycle.errors import Problem, problem_of, problem_response
 from telemetry.catalog import INGEST_BODY_BYTES, INGEST_REFUSED
 from telemetry.metrics import Metrics
@@ -81,6 +81,8 @@ class EventsRoute:
                 body,
                 place=PATH,
                 sender=sender_of(principal.key_id, header(scope, b"user-agent")),
+                client=client_of(principal, scope),
+                policy=self._access.policy(principal.project),
                 idempotency_key=idempotency_key,
             )
 
@@ -93,7 +95,11 @@ def refused_problem(refused: BodyRefused) -> Problem:
 def _answer(admitted: Admitted) -> tuple[int, bytes]:
     accepted, rejections = len(admitted.messages), admitted.rejections
     answer: dict[str, Any] = {"accepted": accepted, "rejected": rejections}
-    if accepted or not rejections:
+    if admitted.quarantined:
+        answer["quarantined"] = admitted.quarantined
+    if admitted.warnings:
+        answer["warnings"] = admitted.warnings
+    if accepted or not rejections or admitted.quarantined:
         return 200, _encode(answer)
     first = rejections[0]
     if len(rejections) == 1:

@@ -15,7 +15,8 @@ from ingest_api.rejected import RejectedEvents
 from ingest_api.settings import IngestSettings
 from lifecycle.clock import Clock
 from lifecycle.errors import Problem
-from telemetry.catalog import INGEST_APPEND_SECONDS, INGEST_EVENTS, INGEST_REJECTIONS
+from policy import Client, Policy
+from telemetry.catalog import INGEST_APPEND_SECONDS, INGEST_EVENTS, INGEST_REJECTIONS, PLAN_VIOLATIONS
 from telemetry.metrics import Metrics
 
 _BURST_S = 10
@@ -42,7 +43,7 @@ class Intake:
         self._append_s = metrics.histogram(INGEST_APPEND_SECONDS)
         self._events = {
             outcome: metrics.counter(INGEST_EVENTS, outcome)
-            for outcome in ("accepted", "rejected", "unavailable")
+            for outcome in ("accepted", "quarantined", "rejected", "unavailable")
         }
 
     def check_rate(self, project: ProjectId) -> None:
@@ -66,6 +67,8 @@ class Intake:
         *,
         place: str,
         sender: Sender | None,
+        client: Client | None,
+        policy: Policy,
         idempotency_key: str | None = None,
     ) -> Admitted:
         """What became of the body's events. `place` is where they came in, for what is rejected.
@@ -73,7 +76,23 @@ class Intake:
         Raises BodyRefused, and Problem (503) when the log has not stored them within `ack_timeout_s`.
         """
         began_s = self._clock.monotonic()
-        admitted = await self._admit(project, body, place, sender, idempotency_key)
+        admit_body = partial(
+            admit,
+            body,
+            project=project,
+            received_at=self._clock.now(),
+            idempotency_key=idempotency_key,
+            sender=sender,
+            client=client,
+            policy=policy,
+        )
+        try:
+            admitted = await _off_loop(len(body), admit_body)
+        except BodyRefused as refused:
+            await self.keep_refused(
+                project, refused, body, place=place, sender=sender, client=client, policy=policy
+            )
+            raise
         return await self._store(project, admitted, began_s, place=place, sender=sender)
 
     async def take_items(
@@ -84,6 +103,8 @@ class Intake:
         size_bytes: int,
         place: str,
         sender: Sender | None,
+        client: Client | None,
+        policy: Policy,
     ) -> Admitted:
         """As `take`, for events that another protocol's decoder made: see `admission.admit_items`.
 
@@ -92,23 +113,49 @@ class Intake:
         began_s = self._clock.monotonic()
         admitted = await _off_loop(
             size_bytes,
-            partial(admit_items, items, project=project, received_at=self._clock.now(), sender=sender),
+            partial(
+                admit_items,
+                items,
+                project=project,
+                received_at=self._clock.now(),
+                sender=sender,
+                client=client,
+                policy=policy,
+            ),
         )
         return await self._store(project, admitted, began_s, place=place, sender=sender)
 
     async def keep_refused(
-        self, project: ProjectId, refused: BodyRefused, body: bytes, *, place: str, sender: Sender | None
+        self,
+        project: ProjectId,
+        refused: BodyRefused,
+        body: bytes,
+        *,
+        place: str,
+        sender: Sender | None,
+        client: Client | None,
+        policy: Policy,
     ) -> None:
         """Keep the beginning of a body nobody could read; of one that is only too large there is no use."""
         if refused.reason == "malformed" and body:
-            await self._rejected.keep_whole(project, refused, body, place, sender, self._ack_timeout_s)
+            kept = policy.privacy.of_unknown(body, client)
+            if kept is not None:
+                await self._rejected.keep_whole(project, refused, kept, place, sender, self._ack_timeout_s)
 
     async def _store(
         self, project: ProjectId, admitted: Admitted, began_s: float, *, place: str, sender: Sender | None
     ) -> Admitted:
-        self._allowances.use(project, len(admitted.messages) + len(admitted.rejections), began_s)
+        received = len(admitted.messages) + len(admitted.rejections) + len(admitted.quarantined)
+        self._allowances.use(project, received, began_s)
+        for violation in admitted.violations:
+            self._metrics.counter(PLAN_VIOLATIONS, *violation).inc()
         if admitted.messages:
-            await self._append([Message(key, value) for key, value in admitted.messages], began_s)
+            messages = [Message(key, value) for key, value in admitted.messages]
+            await self._append(topics.EVENTS, messages, began_s)
+            self._events["accepted"].inc(len(messages))
+        if admitted.quarantined:
+            # After the events: those count once when all is sent again, and these would be kept twice.
+            await self._quarantine(project, admitted, began_s, place, sender)
         if admitted.rejections:
             self._count(admitted.rejections)
             await self._rejected.keep(
@@ -120,33 +167,20 @@ class Intake:
             )
         return admitted
 
-    async def _admit(
-        self,
-        project: ProjectId,
-        body: bytes,
-        place: str,
-        sender: Sender | None,
-        idempotency_key: str | None,
-    ) -> Admitted:
-        admitted = partial(
-            admit,
-            body,
-            project=project,
-            received_at=self._clock.now(),
-            idempotency_key=idempotency_key,
-            sender=sender,
+    async def _quarantine(
+        self, project: ProjectId, admitted: Admitted, began_s: float, place: str, sender: Sender | None
+    ) -> None:
+        messages = self._rejected.quarantine_messages(
+            project, admitted.quarantined, admitted.quarantined_bodies, place=place, sender=sender
         )
-        try:
-            return await _off_loop(len(body), admitted)
-        except BodyRefused as refused:
-            await self.keep_refused(project, refused, body, place=place, sender=sender)
-            raise
+        await self._append(topics.REJECTED, messages, began_s)
+        self._events["quarantined"].inc(len(messages))
 
-    async def _append(self, messages: Sequence[Message], began_s: float) -> None:
+    async def _append(self, topic: str, messages: Sequence[Message], began_s: float) -> None:
         append_began_s = self._clock.monotonic()
         try:
             async with asyncio.timeout(self._left_s(began_s)):
-                await self._log.append(topics.EVENTS, messages)
+                await self._log.append(topic, messages)
         except (TimeoutError, LogUnavailable, UnknownTopic) as error:
             self._events["unavailable"].inc(len(messages))
             raise _unavailable(error) from error
@@ -158,7 +192,6 @@ class Intake:
                 hint="Send smaller events.",
             ) from error
         self._append_s.observe(self._clock.monotonic() - append_began_s)
-        self._events["accepted"].inc(len(messages))
 
     def _count(self, rejections: Sequence[Rejection]) -> None:
         self._events["rejected"].inc(len(rejections))

@@ -16,7 +16,7 @@ from ingest_api.bodies import header, read_body
 from ingest_api.events import refused_problem
 from ingest_api.inflight import Inflight
 from ingest_api.intake import Intake
-from ingest_api.senders import find_sender
+from ingest_api.senders import client_of, find_sender
 from lifecycle.errors import problem_of
 from telemetry.catalog import INGEST_REFUSED
 from telemetry.metrics import Metrics
@@ -65,7 +65,14 @@ class PixelRoute:
             if given[:1] not in (b"{", b"["):
                 given = event_of(query + b"&" + given if given else query)
             sender = sender_of(principal.key_id, header(scope, b"user-agent"))
-            await self._intake.take(principal.project, given, place=PATH, sender=sender)
+            await self._intake.take(
+                principal.project,
+                given,
+                place=PATH,
+                sender=sender,
+                client=client_of(principal, scope),
+                policy=self._access.policy(principal.project),
+            )
 
 
 def event_of(query: bytes) -> bytes:

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
-from admission import Admitted, BodyRefused, named_in
+from admission import Admitted, BodyRefused, Kept, named_in
 from eventlog.errors import LogError
 from eventlog.port import LogWriter, Message
 from eventmodel import ProjectId, RejectedRecord, Rejection, Sender, new_event_id, topics
+from eventmodel.topics import MAX_RECORD_BYTES
 from eventmodel.wire import body_fields, encode, record_key
 from ingest_api.allowance import Allowances
 from lifecycle.clock import Clock
@@ -44,28 +45,37 @@ class RejectedEvents:
         within_s: float,
     ) -> None:
         """Keep as many rejections as the project may, first come first, within so many seconds."""
-        rejections = admitted.rejections
+        wanted = [
+            (rejection, body)
+            for rejection, body in zip(admitted.rejections, admitted.rejected_bodies, strict=True)
+            if body is not None
+        ]
         now_s = self._clock.monotonic()
-        kept = min(len(rejections), max(0, int(self._allowances.available(project, now_s))))
-        if kept < len(rejections):
-            self._over_rate.inc(len(rejections) - kept)
+        kept = min(len(wanted), max(0, int(self._allowances.available(project, now_s))))
+        if kept < len(wanted):
+            self._over_rate.inc(len(wanted) - kept)
         if kept:
             self._allowances.use(project, kept, now_s)
-            events = admitted.rejected_events or [None] * len(rejections)
             messages = [
-                self._message(
-                    project,
-                    rejection,
-                    body,
-                    {"path": place, "index": rejection.index},
-                    None if sender is None else named_in(event or body, sender),
-                    event,
-                )
-                for rejection, body, event in zip(
-                    rejections[:kept], admitted.rejected_bodies[:kept], events[:kept], strict=True
-                )
+                self._message(project, rejection, body, place=place, sender=sender)
+                for rejection, body in wanted[:kept]
             ]
             await self._append(messages, within_s)
+
+    def quarantine_messages(
+        self,
+        project: ProjectId,
+        verdicts: Sequence[Rejection],
+        bodies: Sequence[Kept],
+        *,
+        place: str,
+        sender: Sender | None,
+    ) -> Sequence[Message]:
+        """The records of what a plan set aside, whole, for the caller to append: its sender is told that it is kept."""
+        return [
+            self._message(project, verdict, body, place=place, sender=sender, quarantined=True)
+            for verdict, body in zip(verdicts, bodies, strict=True)
+        ]
 
     async def keep_whole(
         self,
@@ -83,18 +93,44 @@ class RejectedEvents:
             return
         self._allowances.use(project, 1, now_s)
         reason = Rejection(index=0, code=refused.code, message=refused.message, hint=refused.hint)
-        await self._append([self._message(project, reason, body, {"path": place}, sender)], within_s)
+        record = self._record(
+            project, reason, {"path": place}, sender=sender, **body_fields(body, MAX_KEPT_BYTES)
+        )
+        await self._append([Message(record_key(project, f"e:{record.id}"), encode(record))], within_s)
 
     def _message(
         self,
         project: ProjectId,
         rejection: Rejection,
-        body: bytes,
-        place: dict[str, int | str],
+        kept: Kept,
+        *,
+        place: str,
         sender: Sender | None,
-        event: bytes | None = None,
+        quarantined: bool = False,
     ) -> Message:
-        record = RejectedRecord(
+        event = kept.event
+        whole = quarantined and event is None
+        if event is not None and len(event) > MAX_KEPT_BYTES and not quarantined:
+            event = None
+        record = self._record(
+            project,
+            rejection,
+            {"path": place, "index": rejection.index},
+            sender=None if sender is None else named_in(kept.event or kept.body, sender),
+            event=None if event is None else event.decode(),
+            quarantined=quarantined,
+            **body_fields(kept.body, MAX_RECORD_BYTES if whole else MAX_KEPT_BYTES),
+        )
+        return Message(record_key(project, f"e:{record.id}"), encode(record))
+
+    def _record(
+        self,
+        project: ProjectId,
+        rejection: Rejection,
+        place: dict[str, int | str],
+        **more: Any,
+    ) -> RejectedRecord:
+        return RejectedRecord(
             id=new_event_id(),
             project=project,
             received_at=self._clock.now(),
@@ -104,11 +140,8 @@ class RejectedEvents:
             place=place,
             field=rejection.field,
             hint=rejection.hint,
-            sender=sender,
-            event=event.decode() if event is not None and len(event) <= MAX_KEPT_BYTES else None,
-            **body_fields(body, MAX_KEPT_BYTES),
+            **more,
         )
-        return Message(record_key(project, f"e:{record.id}"), encode(record))
 
     async def _append(self, messages: Sequence[Message], within_s: float) -> None:
         try:

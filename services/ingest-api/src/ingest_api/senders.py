@@ -1,4 +1,4 @@
-"""Who may send events: a project's write key or secret key, never a cookie."""
+"""Who may send events: a project's write key or secret key, never a cookie; and what a browser tells of itself."""
 
 from typing import Final
 
@@ -8,7 +8,10 @@ from access.cache import Access
 from access.credentials import credential
 from access.keys import kind_of
 from access.model import Principal
+from admission import is_browser
+from ingest_api.bodies import header
 from lifecycle.errors import Problem
+from policy import Client
 
 _HINT: Final = (
     "Send a write key: Authorization: Bearer ffw_…, HTTP Basic with the key as user name, or ?key=ffw_…"
@@ -37,6 +40,21 @@ async def find_sender_by(access: Access, *texts: str | None) -> Principal:
     if principal is None:
         raise _unauthenticated("This key is unknown or was revoked.")
     return principal
+
+
+def client_of(principal: Principal, scope: Scope) -> Client | None:
+    """The browser that sent the request with a write key, its address as `FOOTFALL_TRUSTED_PROXIES` say it.
+
+    None for anything else: what a server's request tells is the server's.
+    """
+    if principal.kind != "write":
+        return None
+    user_agent = header(scope, b"user-agent")
+    if not is_browser(user_agent):
+        return None
+    peer = scope.get("client")
+    opted_out = header(scope, b"sec-gpc") == "1" or header(scope, b"dnt") == "1"
+    return Client(peer[0] if peer else None, user_agent, opted_out)
 
 
 def _unauthenticated(message: str) -> Problem:

@@ -63,7 +63,8 @@ class Item(NamedTuple):
     """One event of a request: `given` in the native API's fields, or why there are none.
 
     `at` is the place of `source`, the sender's own item, in the request; several events may share it.
-    `source` is bytes or a JSON value, and is kept when the event is refused.
+    `source` is bytes or a JSON value, and is kept when the event is refused. An address that the sender names goes
+    to `context.ip`; "0.0.0.0" there says that none is to be recorded, not even a browser's.
     """
 
     at: int
@@ -86,9 +87,10 @@ class Outcome(NamedTuple):
 
     def refusal(self) -> Problem | None:
         """Why nothing was taken: the problem, or of rejected events the first one's; None if any was taken."""
-        if self.admitted is None or self.admitted.messages or not self.admitted.rejections:
+        admitted = self.admitted
+        if admitted is None or admitted.messages or admitted.quarantined or not admitted.rejections:
             return self.problem
-        first = self.admitted.rejections[0]
+        first = admitted.rejections[0]
         return Problem(400, first.code, first.message, field=first.field, hint=first.hint)
 
 

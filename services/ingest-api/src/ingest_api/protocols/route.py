@@ -20,7 +20,7 @@ from ingest_api.inflight import Inflight
 from ingest_api.intake import Intake
 from ingest_api.protocols.exchange import Call, Decoded, EventProtocol, Outcome, Reply, Request
 from ingest_api.protocols.table import Match, Row
-from ingest_api.senders import find_sender_by
+from ingest_api.senders import client_of, find_sender_by
 from lifecycle.errors import Problem, problem_of
 from telemetry.catalog import INGEST_BODY_BYTES, INGEST_REFUSED
 from telemetry.metrics import Metrics
@@ -90,6 +90,8 @@ class VendorRoute:
                     request.body,
                     place=request.path,
                     sender=sender_of(principal.key_id, agent),
+                    client=client_of(principal, scope),
+                    policy=self._access.policy(principal.project),
                 )
             raise
         if principal is None:
@@ -101,6 +103,8 @@ class VendorRoute:
                 size_bytes=len(request.body),
                 place=request.path,
                 sender=sender_of(principal.key_id, agent),
+                client=client_of(principal, scope),
+                policy=self._access.policy(principal.project),
             )
         )
 
