@@ -70,6 +70,10 @@ class Tab:
     async def is_live(self) -> None:
         await eventually(self._live)
 
+    async def tries_soon(self) -> None:
+        """From now on chance has it try again within a second; after a slow restart that may be half a minute else."""
+        await self.page.evaluate("Math.random = () => 0.03")
+
     async def states(self) -> list[str]:
         seen: list[str] = await self.page.evaluate("() => states")
         return seen
@@ -181,6 +185,7 @@ async def test_a_restart_of_the_server_loses_and_repeats_nothing(both: Pages) ->
     await tab.shows(*newest_first(1, 3))
     asked: list[str] = []
     tab.page.on("request", lambda request: asked.append(request.url))
+    await tab.tries_soon()
     await asyncio.to_thread(both.suite.restart)
     await send_each(both, 4, 6)
     await tab.shows(*newest_first(1, 6))
@@ -205,6 +210,7 @@ async def test_a_503_while_reconnecting_is_tried_again(pages: Pages) -> None:
             await route.fulfill(status=503, headers={"retry-after": "1"}, body="busy")
 
     await tab.page.route("**/v1/stream?*", refuse)
+    await tab.tries_soon()
     await asyncio.to_thread(pages.suite.restart)
     await send_each(pages, 1, 2)
     await tab.shows(*newest_first(1, 2))
@@ -446,6 +452,7 @@ async def test_a_login_that_ended_is_said(pages: Pages) -> None:
     tab = await tab_of(pages)
     await tab.is_live()
     await pages.context.clear_cookies()
+    await tab.tries_soon()
     await asyncio.to_thread(pages.suite.restart)
 
     async def logged_out() -> bool:
