@@ -3,6 +3,7 @@
 import asyncio
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -15,7 +16,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Locator, Page, Request, expect
 
 from open_pages import Suite, eventually, open_pages, running_suite
-from pulse_events import PulseSeen, calm_zone, pulse_events, pulse_seen
+from pulse_events import DAYS, PulseSeen, calm_zone, pulse_events, pulse_seen
 
 pytestmark = [pytest.mark.browser, pytest.mark.e2e]
 
@@ -140,6 +141,20 @@ async def test_every_number_is_what_plain_counting_gives(suite: Suite, zones: tu
     async with open_pages(suite, timezone_id=READER) as pages:
         await pages.call("PATCH", f"/v1/projects/{pages.project}", json={"time_zone": zone})
         await pages.send(events)
+
+        today = now.astimezone(ZoneInfo(zone)).date()
+        days = [str(today - timedelta(days=DAYS - 1 - n)) for n in range(DAYS)]
+
+        async def counted() -> bool:
+            asked = {"from": days[0], "to": days[-1]}
+            told = (await pages.call("GET", "/v1/pulse/days", params=asked)).json()
+            by_day: Counter[str] = Counter()
+            for item in told["items"]:
+                by_day[item["day"]] += item["count"]
+            return [by_day[day] for day in days] == wanted.activities_by_day
+
+        # The page asks for the days when it opens, and then seldom.
+        await eventually(counted)
         page = await pages.open()
         await shows(page, wanted)
         facts = await page.evaluate(FACTS)
