@@ -112,8 +112,8 @@ def _replies(row: Row, method: str, path: str, example: Example | None) -> Itera
         for problem in _PROBLEMS:
             yield Reply(problem.status, problem.message.encode(), "text/plain; charset=utf-8")
         return
-    yield row.speaks.answer(request, Outcome(Admitted([], [], [])))
-    yield row.speaks.answer(request, Outcome(Admitted([], [_REJECTION], [b"{}"])))
+    yield row.speaks.answer(request, Outcome(Admitted()))
+    yield row.speaks.answer(request, Outcome(Admitted(rejections=[_REJECTION], rejected_bodies=[None])))
     for problem in _PROBLEMS:
         yield row.speaks.answer(request, Outcome(None, problem))
 
