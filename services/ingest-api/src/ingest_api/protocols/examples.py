@@ -36,6 +36,18 @@ _TRACK: Final = {
     "properties": {"rows": 12},
     "context": {"groupId": "acme"},
 }
+_MIXPANEL: Final = {
+    "event": "opened report",
+    "properties": {
+        "token": "KEY",
+        "distinct_id": "ada@acme.example",
+        "$insert_id": "m-1",
+        "time": 1795339800,
+        "company": "acme",
+        "rows": 12,
+    },
+}
+_PERSON: Final = {"$token": "KEY", "$distinct_id": "ada@acme.example", "$set": {"plan": "pro"}}
 _PIXEL: Final = "userId=ada%40acme.example&event=opened%20report&properties.rows=12"
 
 EXAMPLES: Final[tuple[Example, ...]] = (
@@ -59,4 +71,14 @@ EXAMPLES: Final[tuple[Example, ...]] = (
     Example("jitsu", "POST", "/api/s/track", _TRACK),
     Example("jitsu", "POST", "/api/s/batch", {"batch": [_TRACK]}),
     Example("jitsu", "GET", "/api/px/track", query=_PIXEL),
+    Example("mixpanel", "POST", "/track", _MIXPANEL),
+    Example(
+        "mixpanel", "GET", "/track", query=urlencode({"verbose": "1", "data": msgspec.json.encode(_MIXPANEL)})
+    ),
+    Example("mixpanel", "POST", "/engage", _PERSON),
+    Example("mixpanel", "POST", "/import", [_MIXPANEL]),
+    Example("mixpanel", "GET", "/flags", query="token=KEY"),
+    Example("mixpanel", "GET", "/settings"),
+    Example("mixpanel", "GET", "/decide", query="token=KEY"),
+    Example("mixpanel", "POST", "/record"),
 )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from ingest_api.protocols import image, jitsu, rudderstack, segment
+from ingest_api.protocols import image, jitsu, mixpanel, rudderstack, segment
 from ingest_api.protocols.exchange import Call, EventProtocol, Request
 
 MOUNT: Final = "/compat"
@@ -32,6 +32,7 @@ def _under(prefix: str, *names: str) -> tuple[str, ...]:
     return tuple(f"{prefix}/{name}" for name in names)
 
 
+_MIXPANEL: Final = EventProtocol(mixpanel.decode, mixpanel.answer)
 _SEGMENT: Final = EventProtocol(segment.decode, segment.answer)
 _SEGMENT_PIXEL: Final = EventProtocol(segment.decode_pixel, image.answer)
 _RUDDERSTACK: Final = EventProtocol(rudderstack.decode, segment.answer)
@@ -65,6 +66,11 @@ TABLE: Final[tuple[Row, ...]] = (
         _JITSU,
     ),
     Row("jitsu", ("GET",), _under("/api/px", *_TYPES), _SEGMENT_PIXEL),
+    Row("mixpanel", ("GET", "POST"), ("/track", "/engage", "/groups", "/import"), _MIXPANEL),
+    Row("mixpanel", ("GET",), ("/flags", "/flags/definitions"), Call(mixpanel.no_flags)),
+    Row("mixpanel", ("GET",), ("/settings",), Call(mixpanel.no_settings)),
+    Row("mixpanel", ("GET",), ("/decide",), Call(mixpanel.no_decision)),
+    Row("mixpanel", ("POST",), ("/record",), Call(mixpanel.no_recording)),
 )
 
 
