@@ -44,6 +44,10 @@ _ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--disable-blink-features=AutomationControlled",
+)
+_USER_AGENT = (
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 )
 
 
@@ -166,7 +170,8 @@ class SdkStand:
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=_CHROMIUM, args=_ARGUMENTS)
             try:
-                page = await browser.new_page()
+                # SDKs drop what a headless browser does.
+                page = await browser.new_page(user_agent=_USER_AGENT)
                 with listening("127.0.0.1", 0) as sockets:
                     async with asyncio.TaskGroup() as group:
                         group.create_task(site.serve(sockets))

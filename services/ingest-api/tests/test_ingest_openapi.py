@@ -85,7 +85,9 @@ async def test_the_vendors_examples_do_what_the_document_says(
     operation = document["paths"][route][example.method.lower()]
     answer = await client.request(
         example.method,
-        f"{route}?{example.query}".replace("KEY", stand.write_key).format(writeKey=stand.write_key),
+        f"{route}?{example.query}".replace("KEY", stand.write_key).format(
+            writeKey=stand.write_key, token=stand.write_key
+        ),
         content=example.content(),
         headers={**stand.authorization, "content-type": example.media_type, **example.headers},
     )

@@ -50,6 +50,14 @@ _MIXPANEL: Final = {
 _PERSON: Final = {"$token": "KEY", "$distinct_id": "ada@acme.example", "$set": {"plan": "pro"}}
 _PIXEL: Final = "userId=ada%40acme.example&event=opened%20report&properties.rows=12"
 
+_CAPTURED: Final = {
+    "event": "opened report",
+    "distinct_id": "ada@acme.example",
+    "uuid": "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b",
+    "timestamp": "2026-11-22T09:30:00Z",
+    "properties": {"rows": 12, "$groups": {"company": "acme"}},
+}
+
 EXAMPLES: Final[tuple[Example, ...]] = (
     Example("segment", "POST", "/v1/track", _TRACK),
     Example("segment", "POST", "/v1/batch", {"batch": [_TRACK], "sentAt": "2026-11-22T09:30:01Z"}),
@@ -81,4 +89,12 @@ EXAMPLES: Final[tuple[Example, ...]] = (
     Example("mixpanel", "GET", "/settings"),
     Example("mixpanel", "GET", "/decide", query="token=KEY"),
     Example("mixpanel", "POST", "/record"),
+    Example("posthog", "POST", "/e", {"api_key": "ffw_…", **_CAPTURED}),
+    Example("posthog", "POST", "/track", {"api_key": "ffw_…", **_CAPTURED}),
+    Example("posthog", "POST", "/batch", {"api_key": "ffw_…", "batch": [_CAPTURED]}),
+    Example("posthog", "POST", "/i/v1/analytics/events", {"batch": [_CAPTURED]}),
+    Example("posthog", "POST", "/s", {"data": []}),
+    Example("posthog", "POST", "/flags", {"token": "ffw_…", "distinct_id": "ada@acme.example"}, query="v=2"),
+    Example("posthog", "GET", "/array/{token}/config"),
+    Example("posthog", "GET", "/array/{token}/config.js"),
 )

@@ -52,13 +52,15 @@ class VendorRoute:
 
     async def _reply(self, match: Match, scope: Scope, receive: Receive) -> Reply:
         with self._inflight.reserve() as reservation:
-            row = match.rows[0]
-            request = Request(scope, row.vendor, match.path, match.parameters, b"")
+            vendor = match.rows[0].vendor
+            request = Request(scope, vendor, match.path, match.parameters, b"")
+            # Whose form an answer takes while the body is not known.
+            row = _fitting(match.rows, request) or match.rows[0]
             try:
                 body, received_bytes = await read_body(scope, receive, reservation)
                 self._received.inc(received_bytes)
                 self._decoded.inc(len(body))
-                request = Request(scope, row.vendor, match.path, match.parameters, body)
+                request = Request(scope, vendor, match.path, match.parameters, body)
                 row = _meant(match.rows, request)
                 if isinstance(row.speaks, Call):
                     return row.speaks.answer(request)
@@ -96,17 +98,16 @@ class VendorRoute:
             raise
         if principal is None:
             principal = await self._sender([*outside, *filter(None, (decoded.key,))])
-        return Outcome(
-            await self._intake.take_items(
-                principal.project,
-                decoded.items,
-                size_bytes=len(request.body),
-                place=request.path,
-                sender=sender_of(principal.key_id, agent),
-                client=client_of(principal, scope),
-                policy=self._access.policy(principal.project),
-            )
+        admitted = await self._intake.take_items(
+            principal.project,
+            decoded.items,
+            size_bytes=len(request.body),
+            place=request.path,
+            sender=sender_of(principal.key_id, agent),
+            client=client_of(principal, scope),
+            policy=self._access.policy(principal.project),
         )
+        return Outcome(admitted, items=decoded.items)
 
     async def _sender(self, keys: Sequence[str]) -> Principal:
         principal = await find_sender_by(self._access, *keys)
@@ -129,10 +130,17 @@ async def _decode_off_loop(protocol: EventProtocol, request: Request) -> Decoded
     return await asyncio.to_thread(protocol.decode, request)
 
 
+def _fitting(rows: Sequence[Row], request: Request) -> Row | None:
+    return next(
+        (row for row in rows if request.method in row.methods and (row.marks is None or row.marks(request))),
+        None,
+    )
+
+
 def _meant(rows: Sequence[Row], request: Request) -> Row:
-    for row in rows:
-        if request.method in row.methods and (row.marks is None or row.marks(request)):
-            return row
+    row = _fitting(rows, request)
+    if row is not None:
+        return row
     allowed = ", ".join(sorted({method for row in rows for method in row.methods}))
     if request.method not in {method for row in rows for method in row.methods}:
         raise Problem(

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from ingest_api.protocols import image, jitsu, mixpanel, rudderstack, segment
+from ingest_api.protocols import image, jitsu, mixpanel, posthog, rudderstack, segment
 from ingest_api.protocols.exchange import Call, EventProtocol, Request
 
 MOUNT: Final = "/compat"
@@ -36,6 +36,7 @@ _MIXPANEL: Final = EventProtocol(mixpanel.decode, mixpanel.answer)
 _SEGMENT: Final = EventProtocol(segment.decode, segment.answer)
 _SEGMENT_PIXEL: Final = EventProtocol(segment.decode_pixel, image.answer)
 _RUDDERSTACK: Final = EventProtocol(rudderstack.decode, segment.answer)
+_POSTHOG: Final = EventProtocol(posthog.decode, posthog.answer)
 _JITSU: Final = EventProtocol(jitsu.decode, jitsu.answer)
 
 TABLE: Final[tuple[Row, ...]] = (
@@ -66,6 +67,13 @@ TABLE: Final[tuple[Row, ...]] = (
         _JITSU,
     ),
     Row("jitsu", ("GET",), _under("/api/px", *_TYPES), _SEGMENT_PIXEL),
+    Row("posthog", ("POST",), ("/track", "/engage"), _POSTHOG, marks=posthog.is_meant),
+    Row("posthog", ("GET", "POST"), ("/capture", "/e", "/batch", "/i/v0/e"), _POSTHOG),
+    Row("posthog", ("POST",), ("/i/v1/analytics/events",), _POSTHOG),
+    Row("posthog", ("POST",), ("/s",), Call(posthog.forget)),
+    Row("posthog", ("POST",), ("/flags", "/decide"), Call(posthog.flags)),
+    Row("posthog", ("GET",), ("/array/{token}/config",), Call(posthog.config)),
+    Row("posthog", ("GET",), ("/array/{token}/config.js",), Call(posthog.config_script)),
     Row("mixpanel", ("GET", "POST"), ("/track", "/engage", "/groups", "/import"), _MIXPANEL),
     Row("mixpanel", ("GET",), ("/flags", "/flags/definitions"), Call(mixpanel.no_flags)),
     Row("mixpanel", ("GET",), ("/settings",), Call(mixpanel.no_settings)),
