@@ -18,6 +18,7 @@ from eventlog.port import LogWriter, Record, TopicPart
 from eventmodel import Event, ProjectId, RejectedRecord, topics, wire
 from ingest_api.app import create_app
 from ingest_api.settings import IngestSettings
+from ingest_api.spool.spool import Spool
 from lifecycle.clock import SystemClock
 from lifecycle.limits import Limits
 from lifecycle.server import Server, listening
@@ -74,6 +75,8 @@ async def open_stand(
     log: MemoryLog | None = None,
     *,
     writer: LogWriter | None = None,
+    spool: Spool | None = None,
+    metrics: Metrics | None = None,
     rules: PrivacyRules = DEFAULT_RULES,
     plan: object = None,
     **settings: Any,
@@ -82,7 +85,7 @@ async def open_stand(
 
     PROJECT has the rules and the plan, a document.
     """
-    clock, metrics = SystemClock(), Metrics("ingest-api")
+    clock, metrics = SystemClock(), metrics or Metrics("ingest-api")
     write_key, secret_key, other_write_key = new_key("write"), new_key("secret"), new_key("write")
     access = await access_for(
         [
@@ -110,6 +113,7 @@ async def open_stand(
         access=access,
         clock=clock,
         metrics=metrics,
+        spool=spool,
     )
     return IngestStand(app, memory, access, metrics, write_key, secret_key, other_write_key)
 

@@ -6,10 +6,11 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -76,8 +77,14 @@ class Services:
 
 
 @contextmanager
-def running_services(database_url: str, bootstrap: str, directory: Path) -> Iterator[Services]:
-    """Migrate, create the topics, start all four; stop them on leaving."""
+def running_services(
+    database_url: str,
+    bootstrap: str,
+    directory: Path,
+    modules: Sequence[str] = MODULES,
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Services]:
+    """Migrate, create the topics, start these services with `settings` beside the usual; stop them on leaving."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("FOOTFALL_")}
     admin_token = secrets.token_urlsafe(24)
     environ = {
@@ -87,14 +94,15 @@ def running_services(database_url: str, bootstrap: str, directory: Path) -> Iter
         "FOOTFALL_KAFKA": bootstrap,
         "FOOTFALL_ADMIN_TOKEN": admin_token,
         "FOOTFALL_IMPORT_SPOOL_DIR": str(directory / "imports"),
+        **settings,
     }
     migrated = footfall("migrate", environ={"FOOTFALL_DATABASE_URL": database_url})
     assert migrated.returncode == 0, migrated.stderr
     made = footfall("topics", "--create", "--replication", "1", "--kafka", bootstrap)
     assert "footfall.events" in made.stdout, made.stderr
-    services = Services(environ, {module: _free_port() for module in MODULES}, directory, admin_token)
+    services = Services(environ, {module: _free_port() for module in modules}, directory, admin_token)
     with ExitStack() as stack:
-        for module in MODULES:
+        for module in modules:
             stack.callback(_end, services, module)
             services.start(module)
         yield services

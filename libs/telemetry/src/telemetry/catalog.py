@@ -120,6 +120,18 @@ PLAN_VIOLATIONS = Definition(
     "`unplanned_property`, `invalid_property`.",
     ("mode", "code"),
 )
+INGEST_SPOOL_BYTES = Definition(
+    "footfall_ingest_spool_bytes",
+    "gauge",
+    "Bytes of events that wait on this process's disk for the log; at `spool_max_bytes` more are answered 503.",
+)
+INGEST_SPOOL_EVENTS = Definition(
+    "footfall_ingest_spool_events_total",
+    "counter",
+    "Events of the spool: `kept` (on disk), `drained` (the log has them; after a crash some count twice), `damaged` "
+    "(could not be read again, or were too large for the log), `refused` (no room, answered 503).",
+    ("outcome",),
+)
 
 # consumer groups
 CONSUMER_DELAY = Definition(

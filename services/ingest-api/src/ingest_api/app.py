@@ -1,7 +1,7 @@
 """ingest-api, put together from what it is handed."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from typing import Final
 
 from fastapi import FastAPI
@@ -18,6 +18,8 @@ from ingest_api.intake import Intake
 from ingest_api.protocols.route import VendorRoute
 from ingest_api.protocols.table import Table
 from ingest_api.settings import IngestSettings
+from ingest_api.spool.segments import Segments
+from ingest_api.spool.spool import Spool
 from lifecycle.clock import Clock
 from lifecycle.errors import ErrorBoundary, install_errors
 from lifecycle.service import Service
@@ -32,7 +34,10 @@ NAME: Final = "ingest-api"
 async def open_service(
     settings: IngestSettings, *, log: EventLog, access: Access, clock: Clock, metrics: Metrics
 ) -> AsyncIterator[Service]:
-    """ingest-api on these collaborators, which stay the caller's. It holds nothing between requests."""
+    """ingest-api on these collaborators, which stay the caller's.
+
+    It holds nothing between requests but what its spool keeps. Raises SpoolUnusable.
+    """
 
     async def log_answers() -> str:
         try:
@@ -44,23 +49,43 @@ async def open_service(
     async def database_answers() -> str:
         return access.state()
 
-    yield Service(
-        name=NAME,
-        app=create_app(settings, log=log, access=access, clock=clock, metrics=metrics),
-        tasks={},
-        drain=_nothing_to_flush,
-        checks={"log": log_answers, "database": database_answers},
-        metrics=metrics,
-    )
+    with _open_spool(settings, log, metrics) as spool:
+        yield Service(
+            name=NAME,
+            app=create_app(settings, log=log, access=access, clock=clock, metrics=metrics, spool=spool),
+            tasks={} if spool is None else {"spool": spool.run},
+            drain=_nothing_to_flush,
+            checks={
+                "log": log_answers,
+                "database": database_answers,
+                **({} if spool is None else {"spool": spool.check}),
+            },
+            metrics=metrics,
+        )
+
+
+@contextmanager
+def _open_spool(settings: IngestSettings, log: LogWriter, metrics: Metrics) -> Iterator[Spool | None]:
+    if settings.spool_dir is None:
+        yield None
+        return
+    with closing(Segments(settings.spool_dir, settings.spool_max_bytes)) as segments:
+        yield Spool(log, segments, metrics)
 
 
 def create_app(
-    settings: IngestSettings, *, log: LogWriter, access: Access, clock: Clock, metrics: Metrics
+    settings: IngestSettings,
+    *,
+    log: LogWriter,
+    access: Access,
+    clock: Clock,
+    metrics: Metrics,
+    spool: Spool | None = None,
 ) -> ASGIApp:
-    """The HTTP side."""
+    """The HTTP side; whoever hands in a spool runs it."""
     app = FastAPI(title="Footfall ingest", version="1", redirect_slashes=False, docs_url=None, redoc_url=None)
     install_errors(app)
-    intake = Intake(log, clock, settings, metrics)
+    intake = Intake(log, spool, clock, settings, metrics)
     inflight = Inflight(settings.max_inflight_bytes, metrics.gauge(INGEST_INFLIGHT_BYTES))
     take_events = events.EventsRoute(access, intake, inflight, metrics)
     app.router.routes += [

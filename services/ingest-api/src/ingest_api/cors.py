@@ -3,7 +3,7 @@
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _MAX_AGE_S = 86_400
-_EXPOSED = b"Retry-After, X-Request-Id"
+_EXPOSED = b"Retry-After, X-Request-Id, Footfall-Durability"
 _METHODS = b"GET, POST, OPTIONS"
 _OTHERS = frozenset({"/openapi.json", "/livez", "/readyz", "/metrics"})
 

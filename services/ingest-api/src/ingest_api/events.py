@@ -10,7 +10,7 @@ from access.cache import Access
 from admission import Admitted, BodyRefused, sender_of
 from ingest_api.bodies import header, read_body
 from ingest_api.inflight import Inflight
-from ingest_api.intake import Intake
+from ingest_api.intake import Intake, Taken
 from ingest_api.senders import client_of, find_sender
 from lifecycle.errors import Problem, problem_of, problem_response
 from telemetry.catalog import INGEST_BODY_BYTES, INGEST_REFUSED
@@ -38,7 +38,7 @@ class EventsRoute:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            admitted = await self._take(scope, receive)
+            taken = await self._take(scope, receive)
         except ClientDisconnect:
             return
         except BodyRefused as refused:
@@ -48,12 +48,12 @@ class EventsRoute:
             if problem.code == "internal":
                 raise
         else:
-            status, body = _answer(admitted)
+            status, body = _answer(taken.admitted)
             await send(
                 {
                     "type": "http.response.start",
                     "status": status,
-                    "headers": [_JSON, (b"content-length", b"%d" % len(body))],
+                    "headers": [_JSON, (b"content-length", b"%d" % len(body)), *taken.headers],
                 }
             )
             await send({"type": "http.response.body", "body": body})
@@ -61,7 +61,7 @@ class EventsRoute:
         self._metrics.counter(INGEST_REFUSED, problem.code).inc()
         await problem_response(problem)(scope, receive, send)
 
-    async def _take(self, scope: Scope, receive: Receive) -> Admitted:
+    async def _take(self, scope: Scope, receive: Receive) -> Taken:
         principal = await find_sender(self._access, scope)
         self._intake.check_rate(principal.project)
         idempotency_key = header(scope, b"idempotency-key") or None

@@ -4,15 +4,17 @@ import asyncio
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from admission import Admitted, BodyRefused, Fault, admit, admit_items
-from eventlog.errors import LogBusy, LogUnavailable, MessageTooLarge, UnknownTopic
+from eventlog.errors import MessageTooLarge
 from eventlog.port import LogWriter, Message
 from eventmodel import ProjectId, Rejection, Sender, topics
 from ingest_api.allowance import Allowances
 from ingest_api.rejected import RejectedEvents
 from ingest_api.settings import IngestSettings
+from ingest_api.spool.spool import Spool
+from ingest_api.storage import Durability, Storage
 from lifecycle.clock import Clock
 from lifecycle.errors import Problem
 from policy import Client, Policy
@@ -20,21 +22,33 @@ from telemetry.catalog import INGEST_APPEND_SECONDS, INGEST_EVENTS, INGEST_REJEC
 from telemetry.metrics import Metrics
 
 _BURST_S = 10
-_RETRY_AFTER_S = 2
-_TOPIC_RETRY_AFTER_S = 10
 # Below this, handing the work to a thread takes longer than the event loop would be held up.
 _IN_THREAD_BYTES = 128 * 1024
-_UNKNOWN_OUTCOME = (
-    "The log did not confirm in time. The events may or may not be stored; nothing is lost and nothing counts "
-    "twice when you send the same request again with the same ids or the same Idempotency-Key."
-)
+_DURABILITY: Final[Mapping[Durability, tuple[bytes, bytes]]] = {
+    "log": (b"footfall-durability", b"log"),
+    "spool": (b"footfall-durability", b"spool"),
+}
+
+
+class Taken(NamedTuple):
+    """What became of a request's events, and the headers its answer carries in any protocol."""
+
+    admitted: Admitted
+    headers: Sequence[tuple[bytes, bytes]]
 
 
 class Intake:
     """Takes bodies of authenticated senders; returns once every accepted event is durable."""
 
-    def __init__(self, log: LogWriter, clock: Clock, settings: IngestSettings, metrics: Metrics) -> None:
-        self._log = log
+    def __init__(
+        self,
+        log: LogWriter,
+        spool: Spool | None,
+        clock: Clock,
+        settings: IngestSettings,
+        metrics: Metrics,
+    ) -> None:
+        self._storage = Storage(log, spool, clock)
         self._clock = clock
         self._ack_timeout_s = settings.ack_timeout_s
         self._allowances = Allowances(settings.project_events_per_s, settings.project_events_per_s * _BURST_S)
@@ -70,7 +84,7 @@ class Intake:
         client: Client | None,
         policy: Policy,
         idempotency_key: str | None = None,
-    ) -> Admitted:
+    ) -> Taken:
         """What became of the body's events. `place` is where they came in, for what is rejected.
 
         Raises BodyRefused, and Problem (503) when the log has not stored them within `ack_timeout_s`.
@@ -105,7 +119,7 @@ class Intake:
         sender: Sender | None,
         client: Client | None,
         policy: Policy,
-    ) -> Admitted:
+    ) -> Taken:
         """As `take`, for events that another protocol's decoder made: see `admission.admit_items`.
 
         `size_bytes` is what they were decoded from.
@@ -144,14 +158,15 @@ class Intake:
 
     async def _store(
         self, project: ProjectId, admitted: Admitted, began_s: float, *, place: str, sender: Sender | None
-    ) -> Admitted:
+    ) -> Taken:
         received = len(admitted.messages) + len(admitted.rejections) + len(admitted.quarantined)
         self._allowances.use(project, received, began_s)
         for violation in admitted.violations:
             self._metrics.counter(PLAN_VIOLATIONS, *violation).inc()
+        headers: list[tuple[bytes, bytes]] = []
         if admitted.messages:
             messages = [Message(key, value) for key, value in admitted.messages]
-            await self._append(topics.EVENTS, messages, began_s)
+            headers.append(_DURABILITY[await self._keep(topics.EVENTS, messages, began_s)])
             self._events["accepted"].inc(len(messages))
         if admitted.quarantined:
             # After the events: those count once when all is sent again, and these would be kept twice.
@@ -165,7 +180,7 @@ class Intake:
                 sender=sender,
                 within_s=self._left_s(began_s),
             )
-        return admitted
+        return Taken(admitted, headers)
 
     async def _quarantine(
         self, project: ProjectId, admitted: Admitted, began_s: float, place: str, sender: Sender | None
@@ -173,17 +188,16 @@ class Intake:
         messages = self._rejected.quarantine_messages(
             project, admitted.quarantined, admitted.quarantined_bodies, place=place, sender=sender
         )
-        await self._append(topics.REJECTED, messages, began_s)
+        await self._keep(topics.REJECTED, messages, began_s)
         self._events["quarantined"].inc(len(messages))
 
-    async def _append(self, topic: str, messages: Sequence[Message], began_s: float) -> None:
-        append_began_s = self._clock.monotonic()
+    async def _keep(self, topic: str, messages: Sequence[Message], began_s: float) -> Durability:
+        keep_began_s = self._clock.monotonic()
         try:
-            async with asyncio.timeout(self._left_s(began_s)):
-                await self._log.append(topic, messages)
-        except (TimeoutError, LogUnavailable, UnknownTopic) as error:
+            durability = await self._storage.keep(topic, messages, self._left_s(began_s))
+        except Problem:
             self._events["unavailable"].inc(len(messages))
-            raise _unavailable(error) from error
+            raise
         except MessageTooLarge as error:
             raise Problem(
                 413,
@@ -191,7 +205,8 @@ class Intake:
                 f"{error} Nothing of this request was stored.",
                 hint="Send smaller events.",
             ) from error
-        self._append_s.observe(self._clock.monotonic() - append_began_s)
+        self._append_s.observe(self._clock.monotonic() - keep_began_s)
+        return durability
 
     def _count(self, rejections: Sequence[Rejection]) -> None:
         self._events["rejected"].inc(len(rejections))
@@ -204,25 +219,3 @@ class Intake:
 
 async def _off_loop(size_bytes: int, admitting: Callable[[], Admitted]) -> Admitted:
     return admitting() if size_bytes <= _IN_THREAD_BYTES else await asyncio.to_thread(admitting)
-
-
-def _unavailable(error: Exception) -> Problem:
-    if isinstance(error, UnknownTopic):
-        return _problem(
-            "log_unavailable", f"{error} Nothing of this request was stored.", _TOPIC_RETRY_AFTER_S
-        )
-    if isinstance(error, LogBusy):
-        return _problem("log_busy", f"{error} Nothing of this request was stored.", error.retry_after_s)
-    if isinstance(error, LogUnavailable):
-        return _problem("log_unavailable", _UNKNOWN_OUTCOME, error.retry_after_s)
-    return _problem("log_unavailable", _UNKNOWN_OUTCOME, _RETRY_AFTER_S)
-
-
-def _problem(code: str, message: str, retry_after_s: int) -> Problem:
-    return Problem(
-        503,
-        code,
-        message,
-        hint=f"Send the same request again in {retry_after_s} s.",
-        headers={"retry-after": str(retry_after_s)},
-    )

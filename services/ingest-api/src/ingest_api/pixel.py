@@ -15,7 +15,7 @@ from admission import BodyRefused, sender_of
 from ingest_api.bodies import header, read_body
 from ingest_api.events import refused_problem
 from ingest_api.inflight import Inflight
-from ingest_api.intake import Intake
+from ingest_api.intake import Intake, Taken
 from ingest_api.senders import client_of, find_sender
 from lifecycle.errors import problem_of
 from telemetry.catalog import INGEST_REFUSED
@@ -42,7 +42,8 @@ class PixelRoute:
         status, headers = 200, dict(_HEADERS)
         try:
             if scope["method"] != "HEAD":
-                await self._take(scope, receive)
+                taken = await self._take(scope, receive)
+                headers |= {name.decode(): value.decode() for name, value in taken.headers}
         except ClientDisconnect:
             return
         except Exception as error:
@@ -55,7 +56,7 @@ class PixelRoute:
                 headers |= problem.headers
         await Response(GIF, status, headers, "image/gif")(scope, receive, send)
 
-    async def _take(self, scope: Scope, receive: Receive) -> None:
+    async def _take(self, scope: Scope, receive: Receive) -> Taken:
         principal = await find_sender(self._access, scope)
         self._intake.check_rate(principal.project)
         with self._inflight.reserve() as reservation:
@@ -65,7 +66,7 @@ class PixelRoute:
             if given[:1] not in (b"{", b"["):
                 given = event_of(query + b"&" + given if given else query)
             sender = sender_of(principal.key_id, header(scope, b"user-agent"))
-            await self._intake.take(
+            return await self._intake.take(
                 principal.project,
                 given,
                 place=PATH,

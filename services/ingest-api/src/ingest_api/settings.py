@@ -1,5 +1,7 @@
 """What an operator may set for ingest-api."""
 
+from pathlib import Path
+
 from pydantic import Field
 
 from lifecycle.settings import Settings
@@ -30,4 +32,14 @@ class IngestSettings(Settings):
         ge=0,
         description="Rejected events a minute that are kept in footfall.rejected for one project and process; all "
         "are answered and counted.",
+    )
+    spool_dir: Path | None = Field(
+        default=None,
+        description="A directory of this process's own where events survive while the log is away: they are "
+        "answered 200 once they are on its disk, and go to the log in order. Unset: such events are answered 503.",
+    )
+    spool_max_bytes: int = Field(
+        default=1024 * 1024 * 1024,
+        ge=16 * 1024 * 1024,
+        description="Bytes that may wait in `spool_dir`; more are answered 503.",
     )

@@ -80,11 +80,15 @@ class Decoded(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What became of a request's items: what was admitted, or the problem that kept all of it out."""
+    """What became of a request's items: what was admitted, or the problem that kept all of it out.
+
+    `headers` are added to the answer, whatever its form.
+    """
 
     admitted: Admitted | None
     problem: Problem | None = None
     items: Sequence[Item] = ()
+    headers: Sequence[tuple[bytes, bytes]] = ()
 
     def refusal(self) -> Problem | None:
         """Why nothing was taken: the problem, or of rejected events the first one's; None if any was taken."""

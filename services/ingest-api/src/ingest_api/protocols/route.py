@@ -75,7 +75,9 @@ class VendorRoute:
                 outcome = Outcome(None, problem)
             if isinstance(row.speaks, Call):
                 return _plain(outcome.problem)
-            return row.speaks.answer(request, outcome)
+            reply = row.speaks.answer(request, outcome)
+            added = {name.decode(): value.decode() for name, value in outcome.headers}
+            return reply._replace(headers={**reply.headers, **added})
 
     async def _take(self, protocol: EventProtocol, request: Request, scope: Scope) -> Outcome:
         outside = _keys_outside(scope)
@@ -98,7 +100,7 @@ class VendorRoute:
             raise
         if principal is None:
             principal = await self._sender([*outside, *filter(None, (decoded.key,))])
-        admitted = await self._intake.take_items(
+        taken = await self._intake.take_items(
             principal.project,
             decoded.items,
             size_bytes=len(request.body),
@@ -107,7 +109,7 @@ class VendorRoute:
             client=client_of(principal, scope),
             policy=self._access.policy(principal.project),
         )
-        return Outcome(admitted, items=decoded.items)
+        return Outcome(taken.admitted, items=decoded.items, headers=taken.headers)
 
     async def _sender(self, keys: Sequence[str]) -> Principal:
         principal = await find_sender_by(self._access, *keys)
