@@ -310,6 +310,34 @@ async def test_a_killed_program_leaves_its_events_to_the_next_one_on_the_directo
     assert os.listdir(tmp_path) == ["lock"]
 
 
+def _only_file(directory: Path) -> Path:
+    (file,) = directory.glob("*/*.body")
+    return file
+
+
+async def test_damaged_records_are_counted_and_hold_no_flush_up(
+    stand: IngestStand, url: str, tmp_path: Path
+) -> None:
+    stand.log.away = True
+    async with AsyncClient(url, stand.write_key, directory=tmp_path) as client:
+        await client.track("ada", "damaged")
+        await client.track("ada", "whole")
+        await client.close(timeout_s=0)
+    stand.log.away = False
+    left = _only_file(tmp_path)
+    left.write_bytes(left.read_bytes().replace(b'"damaged"', b'"changed"'))
+    async with AsyncClient(url, stand.write_key, directory=tmp_path) as client:
+        async with asyncio.timeout(20):
+            told = await client.flush(timeout_s=40)
+        assert (told.accepted, told.damaged, told.waiting) == (1, 1, 0)
+    left.parent.mkdir()
+    left.write_bytes(b"rubbish")
+    async with AsyncClient(url, stand.write_key, directory=tmp_path) as client:
+        async with asyncio.timeout(20):
+            assert (await client.flush(timeout_s=40)).damaged == 1
+    assert [event.action for event in await stand.events()] == ["whole"]
+
+
 async def test_kills_at_any_moment_lose_nothing_that_was_tracked(
     stand: IngestStand, url: str, tmp_path: Path
 ) -> None:

@@ -24,6 +24,7 @@ from lifecycle.clock import Clock
 from lifecycle.errors import install_errors
 from lifecycle.migrations import Owner
 from lifecycle.service import Service
+from stream_gateway import openapi
 from stream_gateway.administration import projects, tokens
 from stream_gateway.live.channel import Channel
 from stream_gateway.live.gate import Announcer, Gate
@@ -165,6 +166,7 @@ def _app(
     app.include_router(session_routes(sessions, access))
     app.include_router(page_routes(access, sessions, assets, notices))
     app.include_router(asset_routes(assets))
+    app.openapi_schema = openapi.document(app.openapi())
     return app
 
 

@@ -124,6 +124,7 @@ def router(projects: Projects, logins: Logins, access: Access, administrators: A
 
     @routes.post("/v1/projects", status_code=201)
     async def create_project(request: Request, response: Response, wanted: NewProject) -> CreatedProject:
+        """A project with its first two keys; the secret key is shown this once."""
         await administrators.admin(request)
         with as_problems():
             created = await projects.create(wanted.name, demo=wanted.demo)
@@ -138,6 +139,7 @@ def router(projects: Projects, logins: Logins, access: Access, administrators: A
 
     @routes.get("/v1/projects")
     async def list_projects(request: Request) -> ProjectList:
+        """The projects one may see."""
         authority = await administrators.authority(request)
         entries = await projects.list()
         return ProjectList(
@@ -146,12 +148,14 @@ def router(projects: Projects, logins: Logins, access: Access, administrators: A
 
     @routes.get("/v1/projects/{project}")
     async def get_project(request: Request, project: str) -> ProjectView:
+        """One project and its settings."""
         own = await administrators.over(request, project)
         with as_problems():
             return ProjectView.of(await projects.get(own))
 
     @routes.patch("/v1/projects/{project}")
     async def change_project(request: Request, project: str, change: ProjectChange) -> ProjectView:
+        """Change what is given; the rows that depend on it are made again in the background."""
         own = await administrators.over(request, project)
         with as_problems():
             entry = await projects.change(
@@ -162,6 +166,7 @@ def router(projects: Projects, logins: Logins, access: Access, administrators: A
 
     @routes.delete("/v1/projects/{project}", status_code=204)
     async def delete_project(request: Request, project: str) -> None:
+        """Delete it: its keys stop within seconds, its data goes in the background."""
         own = await administrators.over(request, project)
         await administrators.admin(request)
         with as_problems():
@@ -170,6 +175,7 @@ def router(projects: Projects, logins: Logins, access: Access, administrators: A
 
     @routes.get("/v1/projects/{project}/keys")
     async def list_keys(request: Request, project: str) -> KeyList:
+        """The keys of a project, also revoked ones."""
         own = await administrators.over(request, project)
         with as_problems():
             return KeyList(items=[KeyView.of(key) for key in await projects.keys(own)])
@@ -178,6 +184,7 @@ def router(projects: Projects, logins: Logins, access: Access, administrators: A
     async def create_key(
         request: Request, response: Response, project: str, wanted: NewKey
     ) -> CreatedKeyView:
+        """One more key; the text of a secret one is shown this once."""
         own = await administrators.over(request, project)
         with as_problems():
             created = await projects.create_key(own, wanted.kind, wanted.label)
@@ -187,6 +194,7 @@ def router(projects: Projects, logins: Logins, access: Access, administrators: A
 
     @routes.delete("/v1/projects/{project}/keys/{key_id}", status_code=204)
     async def revoke_key(request: Request, project: str, key_id: str) -> None:
+        """Revoke a key: it stops within seconds, its tokens and their streams with it."""
         own = await administrators.over(request, project)
         with as_problems():
             found = is_id("key", key_id) and await projects.revoke_key(own, key_id)
@@ -196,6 +204,7 @@ def router(projects: Projects, logins: Logins, access: Access, administrators: A
 
     @routes.post("/v1/logins", status_code=201)
     async def create_login(request: Request, response: Response, wanted: NewLogin | None = None) -> LoginView:
+        """A link that logs a browser in, once."""
         project = _project_of_link(await administrators.authority(request), wanted or NewLogin())
         with as_problems():
             link = await logins.create_link(project, (wanted or NewLogin()).expires_in_s)

@@ -33,6 +33,7 @@ def router(issuer: TokenIssuer, access: Access) -> APIRouter:
 
     @routes.post("/v1/tokens", status_code=201)
     async def create_token(request: Request, response: Response, wanted: NewToken | None = None) -> TokenView:
+        """A stream token for a browser: it reads the project, or one account or user of it."""
         principal = await admit_administrator(access, request)
         asked = wanted or NewToken()
         with as_problems():
