@@ -162,6 +162,16 @@ async def test_traits_of_a_user_and_an_account_merge_by_time(gateway: Gateway) -
     assert (await gateway.get("/v1/accounts/acme"))["traits"] == {"seats": 5, "tier": "gold"}
 
 
+async def test_an_event_without_traits_does_not_age_those_that_come_after_it(gateway: Gateway) -> None:
+    for number, (days, traits) in enumerate([(3, {"plan": "free"}), (1, {}), (2, {"plan": "pro"})]):
+        at = NOW - timedelta(days=days)
+        for kind in ("identify", "group"):
+            await gateway.post(gateway.event(f"{kind}{number}", kind=kind, traits=traits, occurred_at=at))
+    await gateway.settled()
+    assert (await gateway.get("/v1/users/ada"))["traits"] == {"plan": "pro"}
+    assert (await gateway.get("/v1/accounts/acme"))["traits"] == {"plan": "pro"}
+
+
 async def test_events_of_year_one_and_of_the_future_bound_are_kept(gateway: Gateway) -> None:
     await gateway.post(
         gateway.event(1, occurred_at=datetime(1, 1, 1, tzinfo=UTC)),

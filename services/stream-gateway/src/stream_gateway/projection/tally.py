@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # The driver writes the very first instant as -infinity, which is no time.
 _EARLIEST = datetime.min.replace(microsecond=1, tzinfo=UTC)
+_NO_TRAITS = msgspec.Raw(b"{}")
 HISTORY_COLUMNS = (
     *("part", "project", "occurred_at", "subject", "account"),
     *("kind", "action", "origin", "id", "event"),
@@ -58,7 +59,7 @@ class Projected(msgspec.Struct):
     kind: Literal["track", "identify", "group", "page", "screen", "alias"] = msgspec.field(name="type")
     origin: str = "live"
     account: str | None = None
-    traits: msgspec.Raw = msgspec.Raw(b"{}")
+    traits: msgspec.Raw = _NO_TRAITS
     received_at: datetime = _EARLIEST
     sender: Sender | None = None
 
@@ -126,11 +127,11 @@ class Tally:
             _span(self.people, (number, project, subject), at).add(at, counted)
             done = (number, project, account, subject, action if counted else "")
             _span(self.person_actions, done, at).add(at, counted)
-            if event.kind == "identify" and event.traits != b"{}":
+            if event.kind == "identify" and event.traits != _NO_TRAITS:
                 self.user_traits.append((number, project, subject, bytes(event.traits).decode(), at))
         if account:
             _span(self.accounts, (number, project, account), at).add(at, counted)
-            if event.kind == "group" and event.traits != b"{}":
+            if event.kind == "group" and event.traits != _NO_TRAITS:
                 self.account_traits.append((number, project, account, bytes(event.traits).decode(), at))
         if not counted:
             return
