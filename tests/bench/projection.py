@@ -83,7 +83,7 @@ async def run(count: int = 100_000, remembered: int = 5_000_000) -> list[Row]:
                 backfill=[],
                 log=log,
                 store=store,
-                handler=Projector(pool, access, clock, Announcer(pool)),
+                handler=Projector(pool, access, clock, Announcer(pool), Metrics("bench")),
                 clock=clock,
                 metrics=Metrics("bench"),
             )

@@ -49,21 +49,21 @@ def accounts_of(truth: Truth, days: int | None) -> list[dict[str, Any]]:
         events = [event for event in truth.events if event.account == account]
         if events:
             which = truth.of(account=account)
-            people = {event.subject for event in events if event.person}
+            people = {truth.person(event.subject) for event in events if event.person}
             row = {"account": account, "users": len(people), **truth.span(events)}
-            row["name"] = truth.name("group", which)
+            row["name"] = truth.name(which)
             rows.append(row | ({} if days is None else {"daily": truth.daily(days, which)}))
     return rows
 
 
 def users_of(truth: Truth) -> list[dict[str, Any]]:
     rows = []
-    for subject in {event.subject for event in truth.events if event.user is not None}:
-        events = [event for event in truth.events if event.subject == subject]
+    for subject in truth.users:
+        events = list(filter(truth.of(subject=subject), truth.events))
         home = [event for event in events if event.account is not None]
         home.sort(key=lambda event: (-event.at.timestamp(), (event.account or "").encode()))
         row = {"user": subject[2:], **truth.span(events), "account": home[0].account if home else None}
-        rows.append(row | {"name": truth.name("identify", truth.of(subject=subject))})
+        rows.append(row | {"name": truth.called(subject)})
     return rows
 
 
@@ -108,9 +108,11 @@ async def test_accounts_and_people_and_their_periods(migrated_url: str, zone: st
             for days in (1, 8, 240):
                 told = await gateway.get(f"/v1/{kind}/{quote(subject[2:], safe='')}", days=days)
                 assert told["period"] == truth.period(days, truth.of(subject=subject)), (subject, days)
-            events = [event for event in truth.events if event.subject == subject]
-            wanted = named(subject) | truth.span(events)
-            wanted |= {"name": truth.name("identify", truth.of(subject=subject))}
+            events = list(filter(truth.of(subject=subject), truth.events))
+            wanted = named(subject) | truth.span(events) | {"traits": truth.traits(subject)}
+            wanted |= {"name": truth.called(subject), "identities": identities(truth, subject)}
+            person = truth.person(subject)
+            wanted |= {"known_as": None if person == subject else named(person)}
             assert {name: told[name] for name in wanted} == wanted
             assert told["breakdown"] == truth.actions(truth.activities(truth.of(subject=subject)))
             assert told["accounts"] == memberships(truth, events)
@@ -120,17 +122,25 @@ def members(truth: Truth, account: str) -> list[dict[str, Any]]:
     met: dict[str, list[Sent]] = defaultdict(list)
     for event in truth.events:
         if event.account == account and event.person:
-            met[event.subject].append(event)
+            met[truth.person(event.subject)].append(event)
     rows = [
         {
             **named(subject),
             **truth.span(events),
-            "name": truth.name("identify", truth.of(subject=subject)),
+            "name": truth.called(subject),
             "actions": truth.actions(event for event in events if event.counts)[:3],
         }
         for subject, events in sorted(met.items())
     ]
     return sorted(rows, key=lambda row: str(row["last_seen"]), reverse=True)
+
+
+def identities(truth: Truth, subject: str) -> list[dict[str, Any]]:
+    rows = [
+        {**named(one), **truth.span([event for event in truth.events if event.subject == one])}
+        for one in sorted(truth.ids(subject) - {subject})
+    ]
+    return sorted(rows, key=lambda row: str(row["first_seen"]))
 
 
 def memberships(truth: Truth, events: list[Sent]) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """A stream with what replayed files lack, and every number of it computed from nothing but its events.
 
-Sign-ups, traits, anonymous visitors, accounts without people, imports, repeats; crowded where clocks change and
-where days begin.
+Sign-ups, traits, anonymous visitors and users they become, aliases, accounts without people, imports, repeats;
+crowded where clocks change and where days begin.
 """
 
 import random
@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from identity_truth import Link, belonging, ids_of, links_of, person_of
 
 ACCOUNTS = [
     "acme",
@@ -34,6 +36,7 @@ class Sent:
     action: str = "opened report"
     user: str | None = None
     anonymous_id: str | None = None
+    previous_id: str | None = None
     account: str | None = None
     origin: str = "live"
     traits: dict[str, Any] | None = None
@@ -52,6 +55,10 @@ class Sent:
     def counts(self) -> bool:
         return self.kind in ("track", "page", "screen")
 
+    def links(self) -> list[Link]:
+        """What it says of who is who."""
+        return links_of(self.at, self.id, self.kind, self.user, self.anonymous_id, self.previous_id)
+
     def fields(self) -> dict[str, Any]:
         """The fields of the canonical event but project and receipt."""
         run = {} if self.origin == "live" else {"run": "run-1"}
@@ -62,6 +69,7 @@ class Sent:
             "action": self.action,
             "user": self.user,
             "anonymous_id": self.anonymous_id,
+            "previous_id": self.previous_id,
             "account": self.account,
             "origin": self.origin,
             "traits": self.traits or {},
@@ -102,6 +110,7 @@ def generate(now: datetime, seed: int = 11) -> list[Sent]:
             at = _moment(choose, now)
             told = Sent(id=f"g{number}-{again}", at=at, kind="group", action="joined account", traits=traits)
             events.append(replace(told, user=user, account=account))
+    events += _known_later(choose, now)
     choose.shuffle(events)
     events = [replace(event, origin="import") if choose.random() < 0.2 else event for event in events]
     repeats = [
@@ -109,6 +118,36 @@ def generate(now: datetime, seed: int = 11) -> list[Sent]:
         for event in choose.sample(events, 80)
     ]
     return [*events, *repeats]
+
+
+def _known_later(choose: random.Random, now: datetime) -> Iterator[Sent]:
+    """Who the visitors are: `visitor-4` and `visitor-5` stay unknown, one device is shared, a few users are one."""
+    met = ["visitor-0", "visitor-2", "visitor-3", "laptop", "phone", "kiosk"]
+    for number in range(120):
+        user = choose.choice(["user-0", "user-2", "user-3", "user-7", "user-8"])
+        kind, action = choose.choice(
+            [("identify", "identified"), ("track", "opened report"), ("page", "saved view")]
+        )
+        event = Sent(id=f"k{number}", at=_moment(choose, now), kind=kind, action=action, user=user)
+        yield replace(event, anonymous_id=choose.choice(met), account=choose.choice(["acme", None]))
+    for number in range(80):
+        before = Sent(id=f"b{number}", at=_moment(choose, now), action=choose.choice([*_ACTIONS, *_SIGN_UPS]))
+        yield replace(
+            before, anonymous_id=choose.choice(met), account=choose.choice(["acme", "globex", None])
+        )
+    for number, visitor in enumerate(["visitor-0", "visitor-2", "visitor-4", "laptop"]):
+        told = Sent(id=f"n{number}", at=_moment(choose, now), kind="identify", action="identified")
+        yield replace(told, anonymous_id=visitor, traits={"name": f"Guest {visitor}", "plan": "free"})
+    aliases = [("user-10", "user-11"), ("user-11", "user-12"), ("user-13", "user-12"), ("laptop", "user-14")]
+    aliases += [
+        ("user-10", "user-15"),
+        ("user-20", "user-21"),
+        ("user-21", "user-22"),
+        ("user-22", "user-20"),
+    ]
+    for number, (previous_id, user) in enumerate([*aliases, ("nobody", "user-16"), ("user-17", "nameless")]):
+        told = Sent(id=f"m{number}", at=_moment(choose, now), kind="alias", action="merged identity")
+        yield replace(told, user=user, previous_id=previous_id)
 
 
 def _moment(choose: random.Random, now: datetime) -> datetime:
@@ -138,12 +177,52 @@ class Truth:
         for event in sorted(events, key=lambda event: event.origin != "live"):
             met.setdefault((event.subject, event.id), event)
         self.events = list(met.values())
+        self.belongs = belonging(link for event in self.events for link in event.links())
+        self._met = sorted({event.subject for event in self.events if event.person})
         self._zone = ZoneInfo(zone)
         self.now = now
 
     def of(self, **wanted: str) -> Callable[[Sent], bool]:
-        """Those whose fields are as given."""
-        return lambda event: all(getattr(event, name) == value for name, value in wanted.items())
+        """Those whose fields are as given; of a user, also what was done under the other ids of theirs."""
+        for name, kind in (("user", "u"), ("anonymous_id", "a")):
+            if name in wanted:
+                wanted["subject"] = f"{kind}:{wanted.pop(name)}"
+        subjects = self.ids(wanted.pop("subject")) if "subject" in wanted else None
+        return lambda event: (
+            (subjects is None or event.subject in subjects)
+            and all(getattr(event, name) == value for name, value in wanted.items())
+        )
+
+    def person(self, subject: str) -> str:
+        """Who the subject is."""
+        return person_of(self.belongs, subject)
+
+    def ids(self, subject: str) -> set[str]:
+        """The subject, and whatever belongs to it that did something."""
+        return ids_of(self.belongs, subject, self._met)
+
+    @property
+    def users(self) -> list[str]:
+        """The users that belong to nobody else, as subjects."""
+        return [one for one in self._met if one.startswith("u:") and one not in self.belongs]
+
+    def traits(self, subject: str) -> dict[str, Any]:
+        """What was told of the subject, and beneath it of what belongs to it; a later value wins."""
+        told: dict[str, list[Sent]] = {}
+        for event in sorted(self.events, key=lambda event: event.at):
+            if event.kind == "identify" and event.traits:
+                told.setdefault(event.subject, []).append(event)
+        theirs = [events for one, events in told.items() if one in self.ids(subject) and one != subject]
+        theirs.sort(key=lambda events: events[-1].at)
+        latest: dict[str, Any] = {}
+        for event in (one for events in [*theirs, told.get(subject, [])] for one in events):
+            latest |= event.traits or {}
+        return latest
+
+    def called(self, subject: str) -> str | None:
+        """The trait `name` of a person, if it is a text."""
+        name = self.traits(subject).get("name")
+        return name if isinstance(name, str) else None
 
     def day(self, at: datetime) -> date:
         return at.astimezone(self._zone).date()
@@ -192,11 +271,11 @@ class Truth:
         """Distinct people active in the account on the last days."""
         first = self.today - timedelta(days=days - 1)
         active = self.activities(lambda event: event.account == account and self.day(event.at) >= first)
-        return len({event.subject for event in active if event.person})
+        return len({self.person(event.subject) for event in active if event.person})
 
-    def name(self, kind: str, which: Callable[[Sent], bool]) -> str | None:
-        """The latest trait `name` that events of the kind told, if it is a text."""
-        told = [event for event in self.events if event.kind == kind and which(event) and event.traits]
+    def name(self, which: Callable[[Sent], bool]) -> str | None:
+        """The latest trait `name` that was told of an account, if it is a text."""
+        told = [event for event in self.events if event.kind == "group" and which(event) and event.traits]
         latest = max(told, key=lambda event: event.at, default=None)
         name = latest and latest.traits and latest.traits["name"]
         return name if isinstance(name, str) else None
@@ -228,12 +307,14 @@ class Truth:
         began: dict[str, datetime] = {}
         for event in self.activities(lambda event: event.person):
             if event.action.replace("_", " ").lower() == "signed up":
-                began[event.subject] = min(event.at, began.get(event.subject, event.at))
+                person = self.person(event.subject)
+                began[person] = min(event.at, began.get(person, event.at))
         days = Counter(self.day(at) for at in began.values())
         return {day.isoformat(): days[day] for day in sorted(days) if first <= day <= last}
 
     def active(self, first: date, last: date) -> dict[str, int]:
-        met = {(self.day(event.at), event.subject) for event in self.activities(lambda event: event.person)}
+        active = self.activities(lambda event: event.person)
+        met = {(self.day(event.at), self.person(event.subject)) for event in active}
         days = Counter(day for day, _ in met)
         return {day.isoformat(): days[day] for day in sorted(days) if first <= day <= last}
 

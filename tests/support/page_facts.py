@@ -45,6 +45,7 @@ _CUSTOMER = """
     const terms = Object.fromEntries(facts.map(([label, told]) => [label, times(told)[0] ?? text(told)]));
     const people = document.querySelector(".people[aria-label=Users]");
     const accounts = document.querySelector(".people[aria-label=Accounts]");
+    const identities = document.querySelector(".people[aria-label='Other ids']");
     const table = (panel, row) => panel && {said: text(panel, "header .soft"), rows: all("tbody tr", row, panel)};
     const link = row => row.querySelector(".row-link").title;
     const heat = document.querySelector(".heat");
@@ -66,6 +67,7 @@ _CUSTOMER = """
         people: table(people, row =>
             [link(row), ...cells(row).slice(0, 3), row.querySelector(".doing").title, ...times(row)]),
         accounts: table(accounts, row => [...cells(row).slice(0, 2), ...times(row)]),
+        identities: table(identities, row => [...cells(row).slice(0, 2), ...times(row)]),
     };
 """
 

@@ -30,7 +30,7 @@ def pulse_said(truth: Truth, minutes_at: datetime, zone: str, stamps: ZoneInfo) 
     daily = Counter(truth.day(event.at).isoformat() for event in everything)
     today = Counter(event.action for event in everything if truth.day(event.at) == truth.today)
     since = truth.now - timedelta(minutes=5)
-    now = len({event.subject for event in everything if event.person and event.at > since})
+    now = len({truth.person(event.subject) for event in everything if event.person and event.at > since})
 
     def tile(label: str, by_day: Mapping[str, int]) -> dict[str, Any]:
         counts = [by_day.get(day, 0) for day in days]
@@ -83,15 +83,11 @@ def account_said(truth: Truth, account: str, days: int, zone: str) -> Facts:
     people = defaultdict(list)
     for event in events:
         if event.person:
-            people[event.subject].append(event)
-    names = {
-        subject: _name(latest_traits(told, "identify"))
-        for subject, told in _by((event for event in truth.events if event.kind == "identify"), "subject")
-    }
+            people[truth.person(event.subject)].append(event)
     rows = []
     for subject in sorted(people, key=lambda one: (-_last(people[one]).timestamp(), one.encode()))[:PEOPLE]:
         often = ranked(Counter(event.action for event in people[subject] if event.counts))[:3]
-        name = names.get(subject)
+        name = truth.called(subject)
         anonymous = " anonymous" if subject.startswith("a:") else ""
         rows.append(
             [
@@ -115,10 +111,23 @@ def account_said(truth: Truth, account: str, days: int, zone: str) -> Facts:
 
 def person_said(truth: Truth, subject: str, days: int, zone: str) -> Facts:
     """The page of a user or an anonymous visitor."""
-    events = [event for event in truth.events if event.subject == subject]
+    events = list(filter(truth.of(subject=subject), truth.events))
     kind = "user" if subject.startswith("u:") else "anonymous visitor"
-    traits = latest_traits(events, "identify")
-    said = _customer(truth, events, traits, kind, subject[2:], days, zone)
+    said = _customer(truth, events, truth.traits(subject), kind, subject[2:], days, zone)
+    person = truth.person(subject)
+    if person != subject:
+        said["facts"]["Now known as"] = person[2:]
+    others = dict(_by((event for event in events if event.subject != subject), "subject"))
+    if others:
+        rows = [
+            [
+                f"{other[2:]} anonymous" if other.startswith("a:") else other[2:],
+                grouped(sum(event.counts for event in theirs)),
+                *_span(theirs),
+            ]
+            for other, theirs in sorted(others.items(), key=lambda one: min(event.at for event in one[1]))
+        ]
+        said["identities"] = {"said": counted(len(rows), "other id", "other ids"), "rows": rows}
     homes = defaultdict(list)
     for event in events:
         if event.account is not None:
@@ -144,7 +153,7 @@ def account_rows(truth: Truth, zone: str) -> dict[str, tuple[dict[str, Any], lis
     rows = {}
     for account, events in _by(truth.events, "account"):
         traits = latest_traits(events, "group")
-        users = len({event.subject for event in events if event.person})
+        users = len({truth.person(event.subject) for event in events if event.person})
         daily = Truth(events, zone, truth.now).daily(DAYS, lambda event: True)
         trend = f"{counted(sum(daily), 'activity', 'activities')} in {DAYS} days, {grouped(daily[-1])} today"
         activities = sum(event.counts for event in events)
@@ -158,14 +167,15 @@ def account_rows(truth: Truth, zone: str) -> dict[str, tuple[dict[str, Any], lis
 def user_rows(truth: Truth) -> dict[str, tuple[dict[str, Any], list[str | None]]]:
     """For each user what it is sorted by, and its row in the list."""
     rows = {}
-    for user, events in _by(truth.events, "user"):
+    for subject in truth.users:
+        user, events = subject[2:], list(filter(truth.of(subject=subject), truth.events))
         at_home = [event for event in events if event.account is not None]
         home = min(at_home, key=lambda one: (-one.at.timestamp(), (one.account or "").encode()), default=None)
         activities = sum(event.counts for event in events)
         first, last = _span(events)
         by = {"First seen": first, "Last seen": last, "Activities": activities}
         account = home.account if home is not None and home.account is not None else "none"
-        name = called(user, _name(latest_traits(events, "identify")))
+        name = called(user, truth.called(subject))
         rows[user] = by, [name, account, grouped(activities), None, first, last]
     return rows
 
@@ -235,6 +245,7 @@ def _customer(
         "hours": _hours(only.by_hour(first, last, lambda event: True), city(zone)),
         "people": None,
         "accounts": None,
+        "identities": None,
     }
 
 
@@ -310,7 +321,7 @@ def ranked(counts: Counter[str]) -> list[tuple[str, int]]:
 def sent_of(event: Mapping[str, Any]) -> Sent:
     """A native event as it counts."""
     at = datetime.fromisoformat(event["time"]).astimezone(UTC)
-    fields = ("user", "anonymous_id", "account", "traits")
+    fields = ("user", "anonymous_id", "previous_id", "account", "traits")
     known = {name: event[name] for name in fields if name in event}
     return Sent(
         id=event["id"], at=at, kind=event.get("type", "track"), action=event.get("action", ""), **known

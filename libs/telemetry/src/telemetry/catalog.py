@@ -213,6 +213,11 @@ STREAM_GAPS = Definition(
     "Gaps announced to clients because what they missed could not be filled.",
     ("channel",),
 )
+LINKS_REFUSED = Definition(
+    "footfall_links_refused_total",
+    "counter",
+    "Links from an id to a user that were not kept because the user has 500 earlier ones.",
+)
 
 ALL: tuple[Definition, ...] = tuple(
     value for value in list(globals().values()) if isinstance(value, Definition)

@@ -102,7 +102,7 @@ async def open_service(
         backfill=BACKFILL,
         log=log,
         store=await open_parts(pool, GROUP),
-        handler=Projector(pool, access, clock, announcer, settings.history_months),
+        handler=Projector(pool, access, clock, announcer, metrics, settings.history_months),
         clock=clock,
         metrics=metrics,
     )

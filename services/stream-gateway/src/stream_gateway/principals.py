@@ -65,6 +65,15 @@ def narrow_subject(
     return account, None if user is None else f"u:{user}"
 
 
+def sees_alone(principal: Principal) -> bool:
+    """Whether a person is shown without what belongs to them.
+
+    A user's token shows what was sent under that user's id and nothing else: whoever holds a write key, which is
+    public, can say that another user is part of this one.
+    """
+    return principal.user is not None
+
+
 def require_account(principal: Principal, account: str) -> None:
     """Refuse a page about the account to whom it would show more than their token: 403."""
     if principal.user is not None:

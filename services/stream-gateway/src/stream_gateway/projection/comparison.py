@@ -52,6 +52,7 @@ DERIVED: Final = (
     _derived("person", ("project", "subject"), (*_SPAN, *_TRAITS)),
     _derived("person_action", ("project", "account", "subject", "action"), _SPAN),
     _derived("account_day", ("project", "account", "day"), ("activities",)),
+    _derived("link", ("project", "subject", "belongs_to"), ("linked_at", "id")),
     _derived("active_day", ("project", "day", "subject")),
     _derived("trial_signup", ("project", "subject"), ("account", "action", "occurred_at")),
 )

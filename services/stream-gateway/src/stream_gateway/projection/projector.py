@@ -28,6 +28,8 @@ from stream_gateway.projection.source_tally import (
 )
 from stream_gateway.projection.tally import Tally, columns_of, decode_projected, write
 from stream_gateway.rejected.rows import RejectedRows
+from telemetry import catalog
+from telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -48,7 +50,13 @@ class Projector:
     """The Handler of the consumer group `projector`."""
 
     def __init__(
-        self, pool: asyncpg.Pool, access: Access, clock: Clock, announcer: Announcer, months_back: int = 24
+        self,
+        pool: asyncpg.Pool,
+        access: Access,
+        clock: Clock,
+        announcer: Announcer,
+        metrics: Metrics,
+        months_back: int = 24,
     ) -> None:
         self._pool = pool
         self._access = access
@@ -60,6 +68,8 @@ class Projector:
         self._met: dict[tuple[int, ProjectId], Derivation] = {}
         self._sdks = SdkNames()
         self._rejected = RejectedRows()
+        self._links_refused = metrics.counter(catalog.LINKS_REFUSED)
+        self._links_beyond = 0
 
     async def apply(self, tx: "Connection", batch: Batch) -> None:
         activity = [record for record in batch.records if record.topic in (topics.EVENTS, topics.BACKFILL)]
@@ -68,9 +78,10 @@ class Projector:
         gone = await self._gone({project for project, _ in keys.values()})
         kept = [record for record in activity if keys[record.key][0] not in gone]
         sources = SourceTally(self._clock.now() - MINUTES_KEPT)
+        self._links_beyond = 0
         if kept:
             await self._meet(tx, {(record.part, keys[record.key][0]) for record in kept})
-            await write(tx, self._add_up(kept, keys, sources))
+            self._links_beyond = await write(tx, self._add_up(kept, keys, sources))
         refused = [
             (project, record, decode_rejected(record.value))
             for record in rejected
@@ -93,6 +104,7 @@ class Projector:
     async def committed(self, batch: Batch) -> None:
         self._derivations.update(self._met)
         self._met.clear()
+        self._links_refused.inc(self._links_beyond)
         self._announcer.announce({record.topic for record in (*batch.records, *batch.duplicates)})
 
     def forget(self, parts: frozenset[int]) -> None:

@@ -16,7 +16,7 @@ _EVERY_S: Final = 5.0
 _ROWS: Final = 5_000
 _TABLES: Final = (
     *("history", "activity_quarter", "activity_minute", "account_action", "account", "person"),
-    *("person_action", "account_day", "active_day", "active_now", "trial_signup", "derivation"),
+    *("person_action", "account_day", "active_day", "active_now", "trial_signup", "link", "derivation"),
     *("source", "source_minute", "source_rejection"),
     *("rejected", "rejected_hour", "rejected_outcome"),
 )

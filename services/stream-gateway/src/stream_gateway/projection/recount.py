@@ -20,6 +20,7 @@ from eventmodel import ProjectId, topics
 from eventmodel.wire import MalformedRecord, split_key
 from stream_gateway.projection.comparison import DERIVED, HISTORY, compare
 from stream_gateway.projection.derivation import Derivation
+from stream_gateway.projection.links import MAY_LINK
 from stream_gateway.projection.projector import GROUP
 from stream_gateway.projection.tally import (
     HISTORY_COLUMNS,
@@ -134,8 +135,8 @@ class Recount:
         """Count what history holds, in the order in which it was counted."""
         await self._index_only(True)
         cursor = self._tx.cursor(
-            "select project, subject, account, kind, action, origin, occurred_at,"  # noqa: S608
-            " case when kind in ('identify', 'group') then event end as event"
+            "select project, subject, account, kind, action, origin, occurred_at, id,"  # noqa: S608
+            f" case when kind in ('identify', 'group') or ({MAY_LINK}) then event end as event"
             f" from {schema}.history where part = $1 and project = any($2::text[]) order by seq",
             self._part,
             list(self._projects),
@@ -145,10 +146,15 @@ class Recount:
         async for row in cursor:
             project = ProjectId(row["project"])
             event = Projected(
-                "", row["action"], row["occurred_at"], row["kind"], row["origin"], row["account"]
+                row["id"], row["action"], row["occurred_at"], row["kind"], row["origin"], row["account"]
             )
             if row["event"] is not None:
-                event.traits = decode_projected(row["event"]).traits
+                told = decode_projected(row["event"])
+                event.traits, event.anonymous_id, event.previous_id = (
+                    told.traits,
+                    told.anonymous_id,
+                    told.previous_id,
+                )
             tally.count(self._part, project, row["subject"], event, self._projects[project])
             pending += 1
             if pending == _BATCH:

@@ -16,6 +16,7 @@ from eventlog.port import Record
 from eventmodel import ACTIVITY_KINDS, ProjectId, Sender, fold_action
 from stream_gateway.live.presentation import shown
 from stream_gateway.projection.derivation import Derivation
+from stream_gateway.projection.links import Links, add_links, linked_subjects
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -59,6 +60,8 @@ class Projected(msgspec.Struct):
     kind: Literal["track", "identify", "group", "page", "screen", "alias"] = msgspec.field(name="type")
     origin: str = "live"
     account: str | None = None
+    anonymous_id: str | None = None
+    previous_id: str | None = None
     traits: msgspec.Raw = _NO_TRAITS
     received_at: datetime = _EARLIEST
     sender: Sender | None = None
@@ -108,6 +111,7 @@ class Tally:
     sign_ups: dict[tuple[int, str, str], tuple[str, str, datetime]] = field(default_factory=dict)
     user_traits: list[tuple[int, str, str, str, datetime]] = field(default_factory=list)
     account_traits: list[tuple[int, str, str, str, datetime]] = field(default_factory=list)
+    links: Links = field(default_factory=dict)
 
     def add(
         self, record: Record, project: ProjectId, subject: str, event: Projected, derivation: Derivation
@@ -129,6 +133,8 @@ class Tally:
             _span(self.person_actions, done, at).add(at, counted)
             if event.kind == "identify" and event.traits != _NO_TRAITS:
                 self.user_traits.append((number, project, subject, bytes(event.traits).decode(), at))
+            if (event.anonymous_id or event.previous_id) and subject.startswith("u:"):
+                self._link(number, project, subject, event, at)
         if account:
             _span(self.accounts, (number, project, account), at).add(at, counted)
             if event.kind == "group" and event.traits != _NO_TRAITS:
@@ -156,6 +162,13 @@ class Tally:
             earlier = self.sign_ups.get(who)
             if earlier is None or at < earlier[2]:
                 self.sign_ups[who] = (account, action, at)
+
+    def _link(self, number: int, project: ProjectId, user: str, event: Projected, at: datetime) -> None:
+        for subject in linked_subjects(user, event.kind, event.anonymous_id, event.previous_id):
+            pair = (number, project, subject, user)
+            known = self.links.get(pair)
+            if known is None or (at, event.id) < known:
+                self.links[pair] = (at, event.id)
 
 
 def history_row(record: Record, project: ProjectId, subject: str, event: Projected) -> tuple[Any, ...]:
@@ -186,8 +199,11 @@ def _spans(spans: Mapping[Any, Span], width: int) -> Sequence[Sequence[Any]]:
     return columns_of(rows, width)
 
 
-async def write(tx: "Connection", tally: Tally, schema: Literal["gateway", "pg_temp"] = "gateway") -> None:
-    """Add the tally to the tables of `schema`; those of pg_temp are a recount's (`projection.recount`)."""
+async def write(tx: "Connection", tally: Tally, schema: Literal["gateway", "pg_temp"] = "gateway") -> int:
+    """Add the tally to the tables of `schema`; those of pg_temp are a recount's (`projection.recount`).
+
+    How many links were refused.
+    """
 
     def within(statement: str) -> str:
         return statement if schema == "gateway" else statement.replace("gateway.", f"{schema}.")
@@ -217,3 +233,4 @@ async def write(tx: "Connection", tally: Tally, schema: Literal["gateway", "pg_t
         await tx.execute(within(_MERGE_USER_TRAITS), *([value] for value in row))
     for row in tally.account_traits:
         await tx.execute(within(_MERGE_ACCOUNT_TRAITS), *([value] for value in row))
+    return await add_links(tx, tally.links, schema) if tally.links else 0

@@ -11,6 +11,7 @@ import msgspec
 from eventmodel import ProjectId
 from stream_gateway.reads.counts import ActionChange, ActionCount, Scope, count_period
 from stream_gateway.reads.listing import Listing, Sorts, string_trait
+from stream_gateway.reads.people import EVERYBODY_KNOWN, ids_of, known_as
 from stream_gateway.reads.period import Days, Period
 from stream_gateway.reads.snapshot import snapshot
 
@@ -149,8 +150,10 @@ async def _people(tx: "Connection", project: ProjectId, account: str, days: Days
     Whoever last did something since the days began was active in them: no other rows are needed.
     """
     people: int = await tx.fetchval(
-        "select count(distinct subject) from gateway.person_action"
-        " where project = $1 and account = $2 and activities > 0 and last_seen >= $3 and first_seen < $4",
+        "select count(distinct coalesce(known.person, m.subject)) from (select distinct subject"  # noqa: S608
+        " from gateway.person_action"
+        " where project = $1 and account = $2 and activities > 0 and last_seen >= $3 and first_seen < $4"
+        f") as m {known_as('m.subject')}",
         project,
         account,
         days.begins_at,
@@ -169,12 +172,15 @@ _CHOSEN: Final = """
     ) as a {counted} {named}
     where {where} {order}
 """
-_COUNTED: Final = """
+_COUNTED: Final = f"""
     left join (
-        select account, count(distinct subject) as users from gateway.person_action
-        where project = $1 and account <> '' group by account
+        select m.account, count(distinct coalesce(known.person, m.subject)) as users
+        from (
+            select distinct account, subject from gateway.person_action where project = $1 and account <> ''
+        ) as m left join {EVERYBODY_KNOWN} as known on known.subject = m.subject
+        group by m.account
     ) as u on u.account = a.account
-"""
+"""  # noqa: S608 (constants)
 _NAMED: Final = """
     left join (
         select distinct on (account) account, traits from gateway.account
@@ -185,8 +191,9 @@ _NAMED: Final = """
 _ROWS: Final = f"""
     with chosen as materialized ({{chosen}})
     select c.account, {string_trait("t.traits")} as name, c.activities,
-        coalesce(c.users, (select count(distinct m.subject) from gateway.person_action as m
-            where m.project = $1 and m.account = c.account)) as users,
+        coalesce(c.users, (select count(distinct coalesce(known.person, m.subject)) from (
+                select distinct subject from gateway.person_action where project = $1 and account = c.account
+            ) as m {known_as("m.subject")})) as users,
         c.first_seen, c.last_seen, t.traits::text as traits
     from chosen as c cross join lateral (
         select coalesce(jsonb_object_agg(latest.key, latest.value), '{{{{}}}}') as traits
@@ -199,20 +206,25 @@ _ROWS: Final = f"""
 """  # noqa: S608 (a column)
 _LATEST_MEMBERS: Final = f"""
     with member as materialized (
-        select subject, sum(activities)::bigint as activities, min(first_seen) as first_seen,
-            max(last_seen) as last_seen
-        from gateway.person_action where project = $1 and account = $2
-        group by subject order by last_seen desc, subject limit $3
+        select coalesce(known.person, s.subject) as subject, array_agg(s.subject) as ids,
+            sum(s.activities)::bigint as activities, min(s.first_seen) as first_seen, max(s.last_seen) as last_seen
+        from (
+            select subject, sum(activities) as activities, min(first_seen) as first_seen,
+                max(last_seen) as last_seen
+            from gateway.person_action where project = $1 and account = $2 group by subject
+        ) as s {known_as("s.subject")}
+        group by 1 order by last_seen desc, 1 limit $3
     )
     select m.subject,
         (select {string_trait("p.traits")} from gateway.person as p
-            where p.project = $1 and p.subject = m.subject limit 1) as name,
+            where p.project = $1 and p.subject = any({ids_of("m.subject")}) and p.traits ? 'name'
+            order by p.subject = m.subject desc, p.traits_at desc, p.subject limit 1) as name,
         m.activities, m.first_seen, m.last_seen,
         (select coalesce(json_agg(json_build_object('action', a.action, 'count', a.count)
                 order by a.count desc, a.action), '[]')::text
             from (
                 select action, sum(activities)::bigint as count from gateway.person_action
-                where project = $1 and account = $2 and subject = m.subject
+                where project = $1 and account = $2 and subject = any(m.ids)
                 group by action having sum(activities) > 0 order by count desc, action limit $4
             ) as a) as actions
     from member as m order by m.last_seen desc, m.subject

@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from access.model import Principal
 from lifecycle.errors import Problem
-from stream_gateway.principals import Readers, narrow_subject, require_whole_project
+from stream_gateway.principals import Readers, narrow_subject, require_whole_project, sees_alone
 from stream_gateway.reads.answers import answer, limit_of, not_found, subject_of, text_of
 from stream_gateway.reads.keyset import format_before, parse_before
 from stream_gateway.reads.read_model import HistoryFilter, ReadModel
@@ -44,4 +44,10 @@ def _filter(request: Request, principal: Principal) -> HistoryFilter:
     origin = text_of(request, "origin")
     if origin not in (None, "live", "import", "replay"):
         raise Problem(400, "invalid_origin", "origin is live, import or replay.", field="origin")
-    return HistoryFilter(account=account, subject=subject, action=text_of(request, "action"), origin=origin)
+    return HistoryFilter(
+        account=account,
+        subject=subject,
+        action=text_of(request, "action"),
+        origin=origin,
+        alone=sees_alone(principal),
+    )

@@ -8,6 +8,7 @@ import asyncpg
 import msgspec
 
 from eventmodel import ACTIVITY_KINDS, ProjectId
+from stream_gateway.reads.people import ids_of
 from stream_gateway.reads.period import Period
 
 if TYPE_CHECKING:
@@ -34,18 +35,23 @@ class ActionChange(msgspec.Struct, frozen=True):
 
 
 class Scope(NamedTuple):
-    """An account, a person by subject, a person within an account, or the whole project; one action or all."""
+    """An account, a person by subject, a person within an account, or the whole project; one action or all.
+
+    A person is the subject `alone`, or with all that belongs to it.
+    """
 
     account: str | None = None
     subject: str | None = None
     action: str | None = None
+    alone: bool = False
 
     def activities(
         self, project: ProjectId, begins_at: datetime, ends_at: datetime, values: list[object]
     ) -> str:
         """A query of (at, action, number) from `begins_at` and before `ends_at`; its parameters go into `values`.
 
-        `at` is a moment for a person, else the beginning of a quarter of an hour.
+        `at` is a moment for a person, else the beginning of a quarter of an hour. The project is $1, so `values`
+        is empty.
         """
         source, at = (_QUARTERS, "quarter") if self.subject is None else (_HISTORY, "occurred_at")
         conditions = [] if self.subject is None else [f"kind in ({_KINDS})"]
@@ -54,12 +60,14 @@ class Scope(NamedTuple):
             (at, ">=", begins_at),
             (at, "<", ends_at),
             ("account", "=", self.account),
-            ("subject", "=", self.subject),
             ("action", "=", self.action),
         ):
             if value is not None:
                 values.append(value)
                 conditions.append(f"{column} {is_as} ${len(values)}")
+        if self.subject is not None:
+            values.append(self.subject)
+            conditions.append(f"subject = any({ids_of(f'${len(values)}', alone=self.alone)})")
         return f"{source} where {' and '.join(conditions)}"
 
 
@@ -68,12 +76,14 @@ async def count_period(
 ) -> Sequence[ActionChange]:
     """Activities by action in the period and before it, most first; an action of either is there."""
     days = period.days
-    values: list[object] = [days.begins_at, period.previous_ends_at]
+    values: list[object] = []
     activities = scope.activities(project, period.previous_begins_at, days.ends_at, values)
+    values += [days.begins_at, period.previous_ends_at]
+    begins, ends = f"${len(values) - 1}", f"${len(values)}"
     rows = await tx.fetch(
-        "select action, coalesce(sum(number) filter (where at >= $1), 0)::bigint as count,"  # noqa: S608 (columns)
-        " coalesce(sum(number) filter (where at < $2), 0)::bigint as previous"
-        f" from ({activities}) as a where at >= $1 or at < $2"
+        f"select action, coalesce(sum(number) filter (where at >= {begins}), 0)::bigint as count,"  # noqa: S608 (columns)
+        f" coalesce(sum(number) filter (where at < {ends}), 0)::bigint as previous"
+        f" from ({activities}) as a where at >= {begins} or at < {ends}"
         " group by action order by count desc, previous desc, action",
         *values,
     )

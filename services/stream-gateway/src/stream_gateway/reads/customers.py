@@ -8,14 +8,20 @@ from starlette.responses import Response
 from access.cache import Access
 from access.model import Principal
 from lifecycle.clock import Clock
-from stream_gateway.principals import Readers, require_account, require_user, require_whole_project
+from stream_gateway.principals import (
+    Readers,
+    require_account,
+    require_user,
+    require_whole_project,
+    sees_alone,
+)
 from stream_gateway.reads.account_reads import ACCOUNT_SORTS, AccountReads, Member
 from stream_gateway.reads.answers import answer, days_of, not_found
 from stream_gateway.reads.counts import ActionChange
 from stream_gateway.reads.keyset import format_after
 from stream_gateway.reads.listing import Listing
 from stream_gateway.reads.period import Days, Period
-from stream_gateway.reads.person_reads import USER_SORTS, PersonReads, PersonRow
+from stream_gateway.reads.person_reads import USER_SORTS, OtherId, PersonReads, PersonRow
 
 _LISTED_DAYS = 90
 _PERIOD_DAYS = 366
@@ -109,12 +115,17 @@ def customer_routes(
 
     async def person(request: Request, principal: Principal, subject: str) -> Response:
         period = period_of(request, principal)
-        found = None if "\0" in subject else await people.person(principal.project, subject, period)
+        found = None
+        if "\0" not in subject:
+            alone = sees_alone(principal)
+            found = await people.person(principal.project, subject, period, alone=alone)
         if found is None:
             raise not_found("user" if subject.startswith("u:") else "visitor")
         body = _person(found.row) | {
             "breakdown": found.breakdown,
             "accounts": found.memberships,
+            "identities": list(map(_other_id, found.identities)),
+            "known_as": None if found.known_as is None else _named(found.known_as),
             "as_of": clock.now(),
         }
         if period is not None:
@@ -136,6 +147,14 @@ def _person(row: PersonRow) -> dict[str, object]:
         "first_seen": row.first_seen,
         "last_seen": row.last_seen,
         "traits": row.traits,
+    }
+
+
+def _other_id(identity: OtherId) -> dict[str, object]:
+    return _named(identity.subject) | {
+        "activities": identity.activities,
+        "first_seen": identity.first_seen,
+        "last_seen": identity.last_seen,
     }
 
 

@@ -11,7 +11,13 @@ from access.model import Principal, Project
 from lifecycle.clock import Clock
 from lifecycle.errors import Problem
 from stream_gateway.live.channel import Channel
-from stream_gateway.principals import Readers, narrow_subject, require_account, require_whole_project
+from stream_gateway.principals import (
+    Readers,
+    narrow_subject,
+    require_account,
+    require_whole_project,
+    sees_alone,
+)
 from stream_gateway.projection.projector import NOW_WINDOW
 from stream_gateway.reads.answers import answer, not_found, subject_of, text_of
 from stream_gateway.reads.counts import Scope
@@ -109,7 +115,7 @@ def _scope(request: Request, principal: Principal) -> Scope:
         require_account(principal, account)
     else:
         account, subject = narrow_subject(principal, account, subject)
-    return Scope(account, subject, text_of(request, "action"))
+    return Scope(account, subject, text_of(request, "action"), sees_alone(principal))
 
 
 def _days(request: Request, project: Project, clock: Clock, by_default: int) -> Days:

@@ -16,11 +16,33 @@ from eventmodel import ProjectId
 from stream_gateway.projection.projector import GROUP, NOW_WINDOW
 from stream_gateway.reads.counts import ActionCount, Scope
 from stream_gateway.reads.keyset import Before
+from stream_gateway.reads.people import EVERYBODY_KNOWN, ids_of, known_as
 from stream_gateway.reads.period import Days
 from stream_gateway.reads.snapshot import snapshot
 
 TOP_ACTIVITIES = 10
 MINUTES: Final = 60
+
+# People whose first trial sign-up, under whatever id of theirs, lies between two moments.
+_SIGN_UPS: Final = f"""(
+    select s.person, first.occurred_at
+    from (
+        select distinct coalesce(known.person, t.subject) as person from gateway.trial_signup as t
+        {known_as("t.subject")} where t.project = $1 and t.occurred_at >= {{begins}} and t.occurred_at < {{ends}}
+    ) as s cross join lateral (
+        select min(o.occurred_at) as occurred_at from gateway.trial_signup as o
+        where o.project = $1 and o.subject = any({ids_of("s.person")})
+    ) as first
+    where first.occurred_at >= {{begins}}
+)"""  # noqa: S608 (columns)
+_NUMBERS: Final = f"""
+    select
+        (select count(distinct coalesce(known.person, a.subject)) from gateway.active_now as a
+            {known_as("a.subject")} where a.project = $1 and a.last_at > $2) as active_now,
+        (select count(distinct coalesce(known.person, a.subject)) from gateway.active_day as a
+            {known_as("a.subject")} where a.project = $1 and a.day = $3) as active_today,
+        (select count(*) from {_SIGN_UPS.format(begins="$4", ends="$5")} as s) as trial_signups
+"""  # noqa: S608 (columns)
 
 
 class Pulse(msgspec.Struct, frozen=True):
@@ -35,10 +57,13 @@ class Pulse(msgspec.Struct, frozen=True):
 
 
 class HistoryFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Of a subject `alone`, or with all that belongs to it."""
+
     account: str | None = None
     subject: str | None = None
     action: str | None = None
     origin: str | None = None
+    alone: bool = False
 
 
 class Activity(msgspec.Struct, frozen=True):
@@ -84,12 +109,7 @@ class ReadModel:
                 topic,
             )
             numbers = await tx.fetchrow(
-                "select (select count(distinct subject) from gateway.active_now"
-                "        where project = $1 and last_at > $2) as active_now,"
-                " (select count(distinct subject) from gateway.active_day"
-                "        where project = $1 and day = $3) as active_today,"
-                " (select count(distinct subject) from gateway.trial_signup"
-                "        where project = $1 and occurred_at >= $4 and occurred_at < $5) as trial_signups",
+                _NUMBERS,
                 project.id,
                 now - NOW_WINDOW,
                 today.last,
@@ -132,10 +152,11 @@ class ReadModel:
 
     async def days(self, project: ProjectId, days: Days, scope: Scope) -> Sequence[DayCount]:
         """Activities by day of the project's zone and action, oldest first."""
-        values: list[object] = [days.zone]
+        values: list[object] = []
         activities = scope.activities(project, days.begins_at, days.ends_at, values)
+        values.append(days.zone)
         rows = await self._pool.fetch(
-            "select (at at time zone $1)::date as day, action, sum(number)::bigint as count"  # noqa: S608 (columns)
+            f"select (at at time zone ${len(values)})::date as day, action, sum(number)::bigint as count"  # noqa: S608 (columns)
             f" from (select at, action, sum(number) as number from ({activities}) as a group by at, action) as b"
             " group by 1, 2 order by 1, 2",
             *values,
@@ -144,11 +165,12 @@ class ReadModel:
 
     async def hours(self, project: ProjectId, days: Days, scope: Scope) -> Sequence[HourCount]:
         """Activities by weekday and hour of the project's zone, those with any, from Monday's first hour on."""
-        values: list[object] = [days.zone]
+        values: list[object] = []
         activities = scope.activities(project, days.begins_at, days.ends_at, values)
+        values.append(days.zone)
         rows = await self._pool.fetch(
             "select extract(isodow from clock)::integer, extract(hour from clock)::integer, sum(number)::bigint"  # noqa: S608 (columns)
-            " from (select at at time zone $1 as clock, sum(number) as number"
+            f" from (select at at time zone ${len(values)} as clock, sum(number) as number"
             f" from ({activities}) as a group by at) as b group by 1, 2 order by 1, 2",
             *values,
         )
@@ -157,8 +179,9 @@ class ReadModel:
     async def active_days(self, project: ProjectId, days: Days) -> Mapping[date, int]:
         """Distinct active people by day of the project's zone; days without any are missing."""
         rows = await self._pool.fetch(
-            "select day, count(distinct subject) as people from gateway.active_day"
-            " where project = $1 and day between $2 and $3 group by day order by day",
+            "select a.day, count(distinct coalesce(known.person, a.subject)) as people from gateway.active_day as a"  # noqa: S608 (a constant)
+            f" left join {EVERYBODY_KNOWN} as known on known.subject = a.subject"
+            " where a.project = $1 and a.day between $2 and $3 group by a.day order by a.day",
             project,
             days.first,
             days.last,
@@ -168,13 +191,12 @@ class ReadModel:
     async def sign_up_days(self, project: ProjectId, days: Days) -> Mapping[date, int]:
         """New trial sign-ups by day of the project's zone; days without any are missing."""
         rows = await self._pool.fetch(
-            "select (occurred_at at time zone $2)::date as day, count(distinct subject) as people"
-            " from gateway.trial_signup where project = $1 and occurred_at >= $3 and occurred_at < $4"
-            " group by 1 order by 1",
+            "select (occurred_at at time zone $4)::date as day, count(*) as people"  # noqa: S608 (a constant)
+            f" from {_SIGN_UPS.format(begins='$2', ends='$3')} as s group by 1 order by 1",
             project,
-            days.zone,
             days.begins_at,
             days.ends_at,
+            days.zone,
         )
         return {row["day"]: row["people"] for row in rows}
 
@@ -186,7 +208,6 @@ class ReadModel:
         values: list[object] = [project]
         for column, value in (
             ("account", wanted.account),
-            ("subject", wanted.subject),
             ("action", wanted.action),
             ("origin", wanted.origin),
         ):
@@ -200,8 +221,17 @@ class ReadModel:
             conditions.append(f"occurred_at <= ${last - 1} and (occurred_at, seq) < (${last - 1}, ${last})")
         values.append(limit)
         where, limited = " and ".join(conditions), f"limit ${len(values)}"
-        query = f"select occurred_at, seq, event from gateway.history where {where}"  # noqa: S608 (columns, numbers)
-        rows = await self._pool.fetch(f"{query} order by occurred_at desc, seq desc {limited}", *values)
+        order = f"order by occurred_at desc, seq desc {limited}"
+        query = "select occurred_at, seq, event from gateway.history where"
+        if wanted.subject is None:
+            query = f"{query} {where} {order}"
+        else:
+            # Each id by itself: an index has the newest of one, and of several together none has.
+            values.append(wanted.subject)
+            ids = ids_of(f"${len(values)}", alone=wanted.alone)
+            theirs = f"{query} subject = i.subject and {where} {order}"
+            query = f"select h.* from unnest({ids}) as i(subject) cross join lateral ({theirs}) as h {order}"  # noqa: S608
+        rows = await self._pool.fetch(query, *values)
         return [
             Activity(Before(row["occurred_at"], row["seq"]), msgspec.Raw(row["event"].encode()))
             for row in rows

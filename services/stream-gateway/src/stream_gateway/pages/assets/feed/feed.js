@@ -67,6 +67,7 @@ export function createFeed({ project = projectOf(), topic = "activity", account,
     const stop = new AbortController();
     const known = new Set();
     const texts = new WeakMap();
+    const readFor = new WeakMap();
     const arrived = new WeakSet();
     let chosen = {};
     let wanted = fixed;
@@ -97,7 +98,7 @@ export function createFeed({ project = projectOf(), topic = "activity", account,
         const { account, user, anonymous_id: visitor, action, rule, from, to } = wanted;
         return (
             (!account || row.account === account) &&
-            (!user || row.user === user) &&
+            (!user || row.user === user || readFor.get(row) === user) &&
             (!visitor || (row.anonymous_id === visitor && !row.user)) &&
             (!action || (row.event?.action ?? row.action) === action) &&
             (!rule || row.rule === rule) &&
@@ -169,10 +170,14 @@ export function createFeed({ project = projectOf(), topic = "activity", account,
         if (items.length) ticking ||= setTimeout(tick, Math.max(0, tickedAt + TICK_MS - Date.now()));
     };
 
-    const read = (before) => {
+    const read = async (before) => {
         const { account, user, anonymous_id: visitor, action, rule } = wanted;
         const query = { project, account, anonymous_id: visitor, user: visitor ? null : user, before, limit: PAGE };
-        return get(PATHS[topic], topic === "activity" ? { ...query, action } : { ...query, rule }, { signal: stop.signal });
+        const asked = topic === "activity" ? { ...query, action } : { ...query, rule };
+        const page = await get(PATHS[topic], asked, { signal: stop.signal });
+        // What was done under other ids of the user's comes with the user's own.
+        for (const row of page.items) readFor.set(row, user);
+        return page;
     };
     const following = (page) => {
         const last = page.items.at(-1);

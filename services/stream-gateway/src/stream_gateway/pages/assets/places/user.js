@@ -10,7 +10,7 @@ import {
     Unknown,
     useCustomer,
 } from "./customer_context.js";
-import { accountLink } from "../links.js";
+import { accountLink, personOf, userLink } from "../links.js";
 import { Named } from "./named.js";
 import { count, counted } from "../numbers.js";
 import { Time } from "../time.js";
@@ -35,6 +35,10 @@ export function Page({ id, name, project }) {
             html`<${Fact} label="Account">
                 <a class="link" href=${accountLink(accounts[0].account)}>${accounts[0].account}</a>
             <//>`}
+            ${customer?.known_as &&
+            html`<${Fact} label="Now known as">
+                <a class="link" href=${userLink(customer.known_as.user)}>${customer.known_as.user}</a>
+            <//>`}
         <//>
         <${Trouble} problem=${problem} at=${at} />
         <${PeriodBar} days=${days} customer=${customer} project=${project} />
@@ -43,8 +47,40 @@ export function Page({ id, name, project }) {
             <${Breakdown} period=${customer?.period} />
             <${Hours} byHour=${byHour} project=${project} />
             ${accounts.length > 1 && html`<${Accounts} accounts=${accounts} />`}
+            ${customer?.identities.length > 0 && html`<${OtherIds} ids=${customer.identities} />`}
         <//>
     `;
+}
+
+/** Under which ids else they were met: visitors they were before they were known, users that were made part of them. */
+function OtherIds({ ids }) {
+    return html`<section class="panel people" aria-label="Other ids">
+        <header>
+            <h2>Also known as</h2>
+            <span class="soft">${counted(ids.length, "other id")}</span>
+        </header>
+        <table class="rows">
+            <thead>
+                <tr>
+                    <th scope="col" class="who">Id</th>
+                    <th scope="col" class="number count">Activities</th>
+                    <th scope="col" class="when wide">First seen</th>
+                    <th scope="col" class="when">Last seen</th>
+                </tr>
+            </thead>
+            <tbody>
+                ${ids.map((one) => {
+                    const { href, name, anonymous } = personOf(one);
+                    return html`<tr key=${href}>
+                        <td class="who"><${Named} href=${href} id=${name} anonymous=${anonymous} /></td>
+                        <td class="number count">${count(one.activities)}</td>
+                        <td class="when wide"><${Time} at=${one.first_seen} as="day" /></td>
+                        <td class="when"><${Time} at=${one.last_seen} /></td>
+                    </tr>`;
+                })}
+            </tbody>
+        </table>
+    </section>`;
 }
 
 function Accounts({ accounts }) {
