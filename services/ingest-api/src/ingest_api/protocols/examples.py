@@ -97,4 +97,21 @@ EXAMPLES: Final[tuple[Example, ...]] = (
     Example("posthog", "POST", "/flags", {"token": "ffw_…", "distinct_id": "ada@acme.example"}, query="v=2"),
     Example("posthog", "GET", "/array/{token}/config"),
     Example("posthog", "GET", "/array/{token}/config.js"),
+    Example(
+        "cloudevents",
+        "POST",
+        "/v1/cloudevents",
+        {
+            "specversion": "1.0",
+            "id": "1",
+            "source": "/crm",
+            "type": "deal.won",
+            "subject": "ada@acme.example",
+            "time": "2026-11-22T09:30:00Z",
+            "accountid": "acme",
+            "data": {"value": 1200},
+        },
+        media_type="application/cloudevents+json",
+    ),
+    Example("cloudevents", "OPTIONS", "/v1/cloudevents", headers={"webhook-request-origin": "crm.example"}),
 )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from ingest_api.protocols import image, jitsu, mixpanel, posthog, rudderstack, segment
+from ingest_api.protocols import cloudevents, image, jitsu, mixpanel, posthog, rudderstack, segment
 from ingest_api.protocols.exchange import Call, EventProtocol, Request
 
 MOUNT: Final = "/compat"
@@ -11,6 +11,7 @@ MOUNT: Final = "/compat"
 
 class Row(NamedTuple):
     """Routes of one vendor. A `{name}` in a path is any one segment; paths end in no slash, callers may add one.
+    The empty path is `/compat/<vendor>` alone.
 
     Of several vendors on one path the first row whose `marks` holds is meant; below `/compat/<vendor>` the
     vendor is settled.
@@ -38,6 +39,8 @@ _SEGMENT_PIXEL: Final = EventProtocol(segment.decode_pixel, image.answer)
 _RUDDERSTACK: Final = EventProtocol(rudderstack.decode, segment.answer)
 _POSTHOG: Final = EventProtocol(posthog.decode, posthog.answer)
 _JITSU: Final = EventProtocol(jitsu.decode, jitsu.answer)
+
+_CLOUDEVENTS: Final = EventProtocol(cloudevents.decode, cloudevents.answer)
 
 TABLE: Final[tuple[Row, ...]] = (
     Row(
@@ -79,6 +82,8 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("mixpanel", ("GET",), ("/settings",), Call(mixpanel.no_settings)),
     Row("mixpanel", ("GET",), ("/decide",), Call(mixpanel.no_decision)),
     Row("mixpanel", ("POST",), ("/record",), Call(mixpanel.no_recording)),
+    Row("cloudevents", ("POST",), ("/v1/cloudevents", ""), _CLOUDEVENTS),
+    Row("cloudevents", ("OPTIONS",), ("/v1/cloudevents", ""), Call(cloudevents.shake_hands)),
 )
 
 
@@ -101,6 +106,8 @@ class Table:
             for path in row.paths:
                 mounted = f"{MOUNT}/{row.vendor}{path}"
                 for route, meant in ((path, row), (mounted, row._replace(marks=None))):
+                    if not route:
+                        continue
                     if "{" in path:
                         self._patterns.append((route, route.split("/"), meant))
                     else:
