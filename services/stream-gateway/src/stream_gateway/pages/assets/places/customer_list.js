@@ -1,13 +1,11 @@
 /** A table of many customers, searched, sorted and paged by the server; search and order stand in the address. */
-import { get } from "../api.js";
 import { useKeys } from "../frame/keyboard.js";
 import { rewrite } from "../links.js";
+import { PAGE, useList } from "./list.js";
 import { count, counted } from "../numbers.js";
 import { clock } from "../time.js";
 import { html, useEffect, useRef, useSignal } from "../ui.js";
 
-const PAGE = 50;
-const MOST_REFRESHED = 500;
 const TYPING_MS = 200;
 const FRESH_S = 20;
 
@@ -101,42 +99,6 @@ function said({ items, next, searched, one, many }) {
     if (!items.length && !searched) return "";
     const some = next ? `${count(items.length)} ${many} shown` : counted(items.length, one, many);
     return searched ? `${some} with “${searched}”` : some;
-}
-
-/**
- * The rows of a question to the server: `state` `{items, next, searched, problem, busy, at}`, `more()`, `refresh()`.
- *
- * `searched` is what the rows were found by, which is not yet what is being typed.
- */
-function useList(path, query) {
-    const state = useSignal({ items: null, next: null, searched: "", problem: null, busy: true, at: 0 });
-    const list = useRef({ state, running: null });
-    const ask = async (changes, join) => {
-        list.current.running?.abort();
-        const running = (list.current.running = new AbortController());
-        state.value = { ...state.value, busy: true };
-        try {
-            const told = await get(path, { ...query, ...changes }, { signal: running.signal });
-            if (running.signal.aborted) return;
-            const items = join(told.items);
-            state.value = { items, next: told.next, searched: query.search, problem: null, busy: false, at: Date.now() };
-        } catch (problem) {
-            if (!running.signal.aborted) state.value = { ...state.value, problem, busy: false };
-        }
-    };
-    list.current.more = () =>
-        ask({ limit: PAGE, after: state.value.next }, (items) => [...state.value.items, ...items]);
-    list.current.refresh = () => {
-        const shown = state.value.items?.length ?? 0;
-        if (shown > MOST_REFRESHED || (state.value.busy && !state.value.problem)) return;
-        ask({ limit: Math.max(PAGE, shown) }, (items) => items);
-    };
-    const asked = JSON.stringify(query);
-    useEffect(() => {
-        ask({ limit: PAGE }, (items) => items);
-        return () => list.current.running.abort();
-    }, [path, asked]);
-    return list.current;
 }
 
 function Search({ input, search, label }) {
