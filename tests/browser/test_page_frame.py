@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.e2e]
 EXPECT_MS = 20_000
 ADDRESSES = (
     *("/pulse", "/accounts", "/accounts/acme", "/users", "/users/ada", "/visitors/v1", "/activity/seen"),
-    *("/sources", "/actions"),
+    *("/sources", "/rejected", "/actions"),
 )
 
 

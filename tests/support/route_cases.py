@@ -100,6 +100,7 @@ def cases(tenants: Tenants) -> dict[tuple[str, str], Case]:
         ("GET", "/visitors/{anonymous_id:path}"): Case("page", "/visitors/tried"),
         ("GET", "/activity/{event_id:path}"): Case("page", "/activity/tried"),
         ("GET", "/sources"): Case("page", "/sources"),
+        ("GET", "/rejected"): Case("page", "/rejected"),
         ("GET", "/actions"): Case("page", "/actions"),
         ("GET", "/livez"): Case("public", "/livez"),
         ("GET", "/readyz"): Case("public", "/readyz"),

@@ -27,6 +27,7 @@ _LISTS: Final = {
     "accounts": "/accounts",
     "users": "/users",
     "sources": "/sources",
+    "rejected": "/rejected",
     "actions": "/actions",
 }
 _DEMO_DEADLINE_S: Final = 180

@@ -15,7 +15,7 @@ from stream_gateway.pages.shell import PAGES
 
 ADDRESSES = [
     "/pulse", "/accounts", "/accounts/acme", "/accounts/a%2Fb%3F", "/users", "/users/ada%40acme.example",
-    "/visitors/v1", "/activity/e1", "/sources", "/actions",
+    "/visitors/v1", "/activity/e1", "/sources", "/rejected", "/actions",
 ]  # fmt: skip
 
 

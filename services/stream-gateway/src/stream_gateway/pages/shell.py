@@ -28,6 +28,7 @@ PAGES: Final[Mapping[str, str]] = {
     "/visitors/{anonymous_id:path}": "places/user.js",
     "/activity/{event_id:path}": "places/event.js",
     "/sources": "places/sources.js",
+    "/rejected": "places/rejected.js",
     "/actions": "places/actions.js",
 }
 """By route, the module that shows it; `app.js` comes before each."""
@@ -38,7 +39,7 @@ _SOON: Final[Mapping[str, tuple[str, ...]]] = {
 """By a page's module, those it imports once its numbers are there: fetched with the rest, but after it."""
 
 _OURS = re.compile(
-    r"/(?:pulse|accounts|users|sources|actions|(?:accounts|users|visitors|activity)/[^/?#\\]+)(?:\?[^#\\]*)?"
+    r"/(?:pulse|accounts|users|sources|rejected|actions|(?:accounts|users|visitors|activity)/[^/?#\\]+)(?:\?[^#\\]*)?"
 )
 MAX_PATH_CHARS = 2_048
 _HEADERS = {

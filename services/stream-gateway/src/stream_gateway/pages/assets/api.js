@@ -22,7 +22,7 @@ export class Problem extends Error {
 /** The answer to a GET, `query` beside the page's project. Raises Problem; a login that ended leads to /login. */
 export const get = (path, query = {}, options = {}) => ask("GET", path, query, undefined, options);
 
-/** The answer to a POST with a JSON body. */
+/** The answer to a POST with a JSON body; a text is sent as it is. */
 export const post = (path, body) => ask("POST", path, {}, body, {});
 
 /** A path with its query, the page's project first. */
@@ -62,7 +62,7 @@ async function ask(method, path, query, body, { signal } = {}) {
             method,
             signal: timeout.signal,
             headers: body === undefined ? {} : { "content-type": "application/json" },
-            body: body === undefined ? undefined : JSON.stringify(body),
+            body: body === undefined || typeof body === "string" ? body : JSON.stringify(body),
         });
         if (answer.status === 401 && Date.now() - leftAt > LEAVING_MS) toLogin();
         const told = answer.status === 204 ? null : await answer.json();

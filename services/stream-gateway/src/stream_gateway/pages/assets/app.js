@@ -16,6 +16,7 @@ const MODULES = {
     visitor: () => import("./places/user.js"),
     event: () => import("./places/event.js"),
     sources: () => import("./places/sources.js"),
+    rejected: () => import("./places/rejected.js"),
     actions: () => import("./places/actions.js"),
 };
 const FIRST_ASKED = { pulse: ["/v1/pulse", "/v1/pulse/minutes"] };

@@ -9,6 +9,7 @@ const PLACES = {
     visitor: /^\/visitors\/([^/]+)$/,
     event: /^\/activity\/([^/]+)$/,
     sources: /^\/sources$/,
+    rejected: /^\/rejected$/,
     actions: /^\/actions$/,
 };
 

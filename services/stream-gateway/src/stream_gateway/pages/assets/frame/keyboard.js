@@ -24,6 +24,7 @@ export const PAGES = {
         ["a", "/accounts", "Accounts"],
         ["u", "/users", "Users"],
         ["s", "/sources", "Sources"],
+        ["x", "/rejected", "Rejected events"],
         ["r", "/actions", "Actions of rules"],
     ]
         .map(([letter, path, does]) => ({ key: `g ${letter}`, does, run: () => visit(link(path)) }))

@@ -10,6 +10,7 @@ const PAGES = [
     ["accounts", "/accounts", "Accounts"],
     ["users", "/users", "Users"],
     ["sources", "/sources", "Sources"],
+    ["rejected", "/rejected", "Rejected"],
     ["actions", "/actions", "Actions"],
 ];
 const WITHIN = { account: "accounts", user: "users", visitor: "users", event: "pulse" };

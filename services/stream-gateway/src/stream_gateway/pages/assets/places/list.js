@@ -8,9 +8,10 @@ const MOST_REFRESHED = 500;
 /**
  * The rows of a question to the server: `state` `{items, next, searched, problem, busy, at}`, `more()`, `refresh()`.
  *
- * `searched` is what the rows were found by, which is not yet what is being typed.
+ * `searched` is what the rows were found by, which is not yet what is being typed. `onward` is the parameter into
+ * which `next` goes.
  */
-export function useList(path, query) {
+export function useList(path, query, onward = "after") {
     const state = useSignal({ items: null, next: null, searched: "", problem: null, busy: true, at: 0 });
     const list = useRef({ state, running: null });
     const ask = async (changes, join) => {
@@ -27,7 +28,7 @@ export function useList(path, query) {
         }
     };
     list.current.more = () =>
-        ask({ limit: PAGE, after: state.value.next }, (items) => [...state.value.items, ...items]);
+        ask({ limit: PAGE, [onward]: state.value.next }, (items) => [...state.value.items, ...items]);
     list.current.refresh = () => {
         const shown = state.value.items?.length ?? 0;
         if (shown > MOST_REFRESHED || (state.value.busy && !state.value.problem)) return;

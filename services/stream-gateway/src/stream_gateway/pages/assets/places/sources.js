@@ -4,6 +4,7 @@ import { Sparkline } from "../charts/charts.js";
 import { Failure } from "../failure.js";
 import { Imports } from "./imports.js";
 import { lazy } from "../lazy.js";
+import { link } from "../links.js";
 import { count, counted } from "../numbers.js";
 import { now, Time } from "../time.js";
 import { html, useComputed } from "../ui.js";
@@ -146,6 +147,7 @@ function Sender({ item }) {
             <td colspan="6">
                 <span class="bad">Refused <${Time} at=${refusal.at} />:</span>${" "}
                 <bdi>${refusal.message}</bdi>${refusal.hint && html`${" "}<bdi class="soft">${refusal.hint}</bdi>`}
+                ${" "}<a class="link" href=${link("/rejected", { code: refusal.code })}>Correct it</a>
             </td>
         </tr>`}`;
 }
