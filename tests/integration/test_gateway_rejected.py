@@ -38,6 +38,7 @@ async def test_a_rejection_is_listed_with_its_reason_and_shown_with_its_bytes(ga
         "place": {"path": "/v1/events", "index": 0},
         "sender": {"key": SENDER.key, "sdk": SENDER.sdk},
         "run": None,
+        "quarantined": False,
         "state": "open",
         "fix": {"rename": {"userId": "user"}},
     }
@@ -135,15 +136,18 @@ async def test_only_the_newest_stay_and_the_counts_know_of_the_others(
     other = await gateway.projects.create("other")
     await gateway.refresh()
     await refuse(gateway, project=other.project)
+    for n in range(12):
+        await refuse(gateway, code="unplanned_action", quarantined=True, received_at=NOW - timedelta(hours=n))
     await gateway.settled()
     gateway.clock.advance(61)
     async with asyncio.timeout(20):
-        while await gateway.pool.fetchval("select count(*) > 9 from gateway.rejected"):
+        while await gateway.pool.fetchval("select count(*) > 9 from gateway.rejected where not quarantined"):
             await asyncio.sleep(0.05)
-    kept = await rejected(gateway)
+    assert len(await rejected(gateway, code="unplanned_action")) == 12
+    kept = await rejected(gateway, code="unknown_field")
     assert len(kept) <= 8
     assert kept[0]["received_at"] == "2026-11-22T12:00:00Z"
-    (count,) = (await gateway.get("/v1/rejected/summary"))["items"]
+    count, _ = (await gateway.get("/v1/rejected/summary"))["items"]
     assert (count["last_24_h"], count["kept"]) == (40, len(kept))
 
 

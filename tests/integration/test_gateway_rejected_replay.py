@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from access.plans import Plans
 from eventmodel import topics
 from eventmodel.wire import encode
 from gateway_rejections import MISNAMED, SENDER, activities, events, post, refuse, rejected
+from policy import read_plan
 from running_gateway import NOW, Gateway, running_gateway
 
 
@@ -272,3 +274,22 @@ async def test_a_body_of_the_wrong_shape_is_told_so(gateway: Gateway, body: byte
     answer = await post(gateway, "/replay", body)
     assert answer.status_code in (400, 422)
     assert answer.json()["code"] in ("invalid_json", "invalid_body")
+
+
+async def test_what_the_plan_sets_aside_or_blocks_stays_open_until_the_plan_lets_it_in(
+    gateway: Gateway,
+) -> None:
+    name = await refuse(gateway, {"user": "ada", "account": "acme", "action": "upgraded"}, quarantined=True)
+    for mode, code in (("quarantine", 400), ("block", 400), ("warn", 200)):
+        await plan(gateway, mode)
+        answer = await post(gateway, f"/{name}/replay")
+        assert answer.status_code == code, answer.text
+        assert len(await events(gateway)) == (code == 200)
+    assert await activities(gateway) == 1
+
+
+async def plan(gateway: Gateway, mode: str) -> None:
+    """Put a plan in force that knows of no upgrade."""
+    wanted = read_plan({"mode": mode, "actions": {"opened report": {}}})
+    await Plans(gateway.pool, gateway.clock).apply(gateway.project.project, wanted)
+    await gateway.refresh()

@@ -154,7 +154,7 @@ def _app(
     app.include_router(customer_routes(AccountReads(pool), PersonReads(pool), readers, access, clock))
     app.include_router(source_routes(Sources(pool, Projects(pool, clock)), readers, clock))
     outcomes = Outcomes(pool)
-    replayer = Replayer(log, outcomes, clock)
+    replayer = Replayer(log, access, outcomes, clock)
     app.include_router(rejected_routes(RejectedReads(pool), outcomes, replayer, access, clock))
     app.include_router(
         projects.router(Projects(pool, clock), logins, access, Administrators(access, settings.admin_token))

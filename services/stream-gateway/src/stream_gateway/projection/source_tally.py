@@ -75,6 +75,7 @@ class RejectedInput(msgspec.Struct):
     field: str | None = None
     hint: str | None = None
     sender: Sender | None = None
+    quarantined: bool = False
 
 
 decode_rejected = msgspec.json.Decoder(RejectedInput).decode

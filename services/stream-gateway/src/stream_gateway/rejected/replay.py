@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
+from access.cache import Access
 from admission import Admitted, BodyRefused, Wire, admit
 from admission.refusal import Refused
 from eventlog.errors import LogUnavailable
@@ -12,8 +13,9 @@ from eventlog.port import LogWriter, Message
 from eventmodel import ProjectId, Rejection, derived_event_id, identity_hash, new_event_id
 from eventmodel.wire import decode
 from lifecycle.clock import Clock
+from policy import Policy
 from stream_gateway.rejected.fixes import Fix
-from stream_gateway.rejected.native_form import Destination, destination_of, native_form
+from stream_gateway.rejected.native_form import destination_of, native_form
 from stream_gateway.rejected.outcomes import Outcomes
 from stream_gateway.rejected.reads import Kept
 
@@ -54,8 +56,9 @@ class Outcome:
 class Replayer:
     """Replays over one log. A rejection's events are accepted all, or none of them is."""
 
-    def __init__(self, log: LogWriter, outcomes: Outcomes, clock: Clock) -> None:
+    def __init__(self, log: LogWriter, access: Access, outcomes: Outcomes, clock: Clock) -> None:
         self._log = log
+        self._access = access
         self._outcomes = outcomes
         self._clock = clock
 
@@ -66,7 +69,7 @@ class Replayer:
         (the outcome is unknown; asked again it counts once) and UnknownTopic.
         """
         run = new_event_id()
-        verdicts = await asyncio.to_thread(_judged, attempts, run)
+        verdicts = await asyncio.to_thread(_judged, attempts, run, self._access.policy(request.project))
         outcome = Outcome(run=None if dry_run else run)
         accepted: dict[str, list[Wire]] = {}
         for attempt, verdict in zip(attempts, verdicts, strict=True):
@@ -109,17 +112,17 @@ class Replayer:
                 ) from error
 
 
-def _judged(attempts: Sequence[Attempt], run: str) -> list[Verdict]:
-    return [_verdict(attempt, run) for attempt in attempts]
+def _judged(attempts: Sequence[Attempt], run: str, policy: Policy) -> list[Verdict]:
+    return [_verdict(attempt, run, policy) for attempt in attempts]
 
 
-def _verdict(attempt: Attempt, run: str) -> Verdict:
+def _verdict(attempt: Attempt, run: str, policy: Policy) -> Verdict:
     record = attempt.kept.record
     try:
         body = native_form(record) if attempt.given is None else attempt.given
         if attempt.fix:
             body = attempt.fix.applied(body)
-        admitted = _admitted(attempt, body, destination_of(record), run)
+        admitted = _admitted(attempt, body, run, policy)
     except Refused as refused:
         fault = refused.fault
         return [
@@ -127,13 +130,16 @@ def _verdict(attempt: Attempt, run: str) -> Verdict:
         ]
     except BodyRefused as refused:
         return [Rejection(index=0, code=refused.code, message=refused.message, hint=refused.hint)]
-    if not admitted.messages and not admitted.rejections:
+    # It is set aside already.
+    refused_again = sorted([*admitted.rejections, *admitted.quarantined], key=lambda one: one.index)
+    if not admitted.messages and not refused_again:
         return [Rejection(index=0, code="empty_body", message="There is no event in it.")]
-    return admitted.rejections or admitted.messages
+    return refused_again or admitted.messages
 
 
-def _admitted(attempt: Attempt, body: bytes, destination: Destination, run: str) -> Admitted:
+def _admitted(attempt: Attempt, body: bytes, run: str, policy: Policy) -> Admitted:
     record = attempt.kept.record
+    destination = destination_of(record)
     return admit(
         body,
         project=record.project,
@@ -143,6 +149,7 @@ def _admitted(attempt: Attempt, body: bytes, destination: Destination, run: str)
         # Only what has no id of its own gets one of it.
         idempotency_key=f"rejected:{record.id}",
         sender=record.sender,
+        policy=policy,
     )
 
 

@@ -19,14 +19,16 @@ if TYPE_CHECKING:
 KEPT: Final = timedelta(days=8)
 """As long as the topic keeps them."""
 MAX_ROWS: Final = 10_000
-"""Rows of one part and project; older ones go within a minute."""
+"""Rows of one part and project that were refused; older ones go within a minute."""
+MAX_QUARANTINED_ROWS: Final = 100_000
+"""The same of those that a plan set aside: their senders were told that they arrived."""
 # What somebody did about a rejection stays as long as its row can.
 _OUTCOMES_KEPT: Final = KEPT + timedelta(days=1)
 
 _KEEP = """
-    insert into gateway.rejected (part, project, id, received_at, source, code, record)
+    insert into gateway.rejected (part, project, id, received_at, source, code, quarantined, record)
     select * from unnest($1::smallint[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[],
-                         $7::text[])
+                         $7::boolean[], $8::text[])
     on conflict (project, id, part) do nothing
 """
 _COUNT = """
@@ -38,9 +40,10 @@ _COUNT = """
         set rejections = t.rejections + excluded.rejections, last_at = greatest(t.last_at, excluded.last_at)
 """
 _TRIM = """
-    delete from gateway.rejected where part = $1 and project = $2 and (received_at, seq) <= (
-        select received_at, seq from gateway.rejected where part = $1 and project = $2
-        order by received_at desc, seq desc offset $3 limit 1)
+    delete from gateway.rejected
+    where part = $1 and project = $2 and quarantined = $3 and (received_at, seq) <= (
+        select received_at, seq from gateway.rejected where part = $1 and project = $2 and quarantined = $3
+        order by received_at desc, seq desc offset $4 limit 1)
 """
 
 
@@ -58,10 +61,13 @@ class RejectedRows:
             return
         self._grown.update((record.part, project) for project, record, _ in rejected)
         rows = (
-            (record.part, project, one.id, one.received_at, one.source, one.code, record.value.decode())
+            (
+                *(record.part, project, one.id, one.received_at, one.source, one.code, one.quarantined),
+                record.value.decode(),
+            )
             for project, record, one in rejected
         )
-        await tx.execute(_KEEP, *columns_of(rows, 7))
+        await tx.execute(_KEEP, *columns_of(rows, 8))
         counted = ((record.part, project, one.code, one.received_at) for project, record, one in rejected)
         await tx.execute(_COUNT, *columns_of(counted, 4))
 
@@ -80,7 +86,8 @@ class RejectedRows:
             )
         for part, project in sorted(self._grown):
             if part in parts:
-                await tx.execute(_TRIM, part, project, MAX_ROWS)
+                await tx.execute(_TRIM, part, project, False, MAX_ROWS)
+                await tx.execute(_TRIM, part, project, True, MAX_QUARANTINED_ROWS)
         self._grown = {place for place in self._grown if place[0] not in parts}
 
     def forget(self, parts: Collection[int]) -> None:

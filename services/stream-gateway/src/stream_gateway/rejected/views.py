@@ -25,6 +25,7 @@ def listed(kept: Kept) -> dict[str, Any]:
         "place": record.place,
         "sender": record.sender,
         "run": record.run,
+        "quarantined": record.quarantined,
         "state": kept.state,
         "fix": probable_fix(record),
     }

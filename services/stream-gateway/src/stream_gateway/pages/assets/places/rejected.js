@@ -175,7 +175,8 @@ function Row({ item, state, open, toggle, settle }) {
             </td>
             <td class="why"><code class="cut" title=${item.code}>${item.code}</code></td>
             <td class="says">
-                ${state !== "open" && html`<span class="tag">${state}</span> `}<bdi>${item.message}</bdi>
+                ${state !== "open" && html`<span class="tag">${state}</span> `}
+                ${item.quarantined && html`<span class="tag" title="Its sender was told that it arrived.">set aside by the plan</span> `}<bdi>${item.message}</bdi>
                 ${item.hint && html` <bdi class="soft">${item.hint}</bdi>`}
             </td>
             <td class="with">

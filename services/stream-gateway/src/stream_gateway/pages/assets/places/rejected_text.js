@@ -13,8 +13,10 @@ export function pretty(text) {
  * What came, as pieces of text: `{text, wrong, missing}`. `wrong` marks the field that is at fault, or where the
  * text breaks; `missing` says that the line stands for a field that is not there.
  */
-export function linesOf({ body, body_encoding: encoding, field, code, message }) {
+export function linesOf({ body, event, body_encoding: encoding, field, code, message }) {
     if (encoding !== "utf-8") return [{ text: body }];
+    // Where a project erases properties, another vendor's form is not kept beside the event.
+    if (body === "" && event) return linesOf({ body: event, body_encoding: encoding, field, code, message });
     const value = parsed(body);
     if (value === undefined) return piecesOf(body, field, message);
     const lines = [];
