@@ -9,7 +9,7 @@ from enum import Enum
 
 import msgspec
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from lifecycle.limits import Limits
@@ -94,8 +94,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._disarm()
         self._enter(_Phase.BODY)
         super().on_headers_complete()
-        if not self.cycle.keep_alive:
-            self.cycle.transport = _LateClose(self)  # type: ignore[assignment]  # a cycle only writes and closes
+        self.cycle.transport = _Outlet(self, self.cycle)  # type: ignore[assignment]  # it only writes and closes
 
     def on_message_complete(self) -> None:
         self._disarm()
@@ -218,23 +217,42 @@ class GuardedProtocol(HttpToolsProtocol):
         self._metrics.counter(CONNECTIONS_CLOSED, reason).inc()
 
 
-class _LateClose:
-    """The transport of a connection's last answer.
+class _Outlet:
+    """The transport of one answer: its head leaves together with the first bytes of its body.
 
-    uvicorn closes right after it; where bytes of the body are still unread, the client would be told that
-    the connection was reset, and not what the answer says.
+    uvicorn writes them one after the other, and a write to a socket costs more than making the answer. It also
+    closes right after a connection's last answer; where bytes of the request are still unread, the client would
+    be told that the connection was reset, and not what the answer says.
     """
 
-    def __init__(self, protocol: GuardedProtocol) -> None:
+    __slots__ = ("_cycle", "_held", "_protocol", "_started", "_transport")
+
+    def __init__(self, protocol: GuardedProtocol, cycle: RequestResponseCycle) -> None:
         self._protocol = protocol
+        self._cycle = cycle
+        self._transport = protocol.transport
+        self._started = False
+        self._held = b""
 
     def write(self, data: bytes) -> None:
-        self._protocol.transport.write(data)
+        cycle = self._cycle
+        if not self._started and cycle.response_started:
+            self._started = True
+            if cycle.expected_content_length > 0 and cycle.scope["method"] != "HEAD":
+                self._held = data
+                return
+        elif self._held:
+            data = self._held + data
+            self._held = b""
+        self._transport.write(data)
 
     def is_closing(self) -> bool:
-        return self._protocol.transport.is_closing()
+        return self._transport.is_closing()
 
     def close(self) -> None:
+        if self._held:
+            # The app fell over its answer: the client is to see that one began, and that it has no end.
+            self._transport.write(self._held)
         self._protocol.close_when_read()
 
 
