@@ -43,6 +43,7 @@ class Access:
         self._store = store
         self._clock = clock
         self._held: Snapshot | None = None
+        self._asked: dict[str, Principal] = {}
         self._key_ids: frozenset[str] = frozenset()
         self._session_ids: dict[str, Session] = {}
         self._policies = Policies()
@@ -60,11 +61,19 @@ class Access:
 
     async def by_key(self, key: str) -> Principal | None:
         """The principal of a live write or secret key of a live project."""
-        held = self._current()
-        if kind_of(key) is None:
-            return None
+        found = self.asked_before(key)
+        if found is not None or kind_of(key) is None:
+            return found
         stored = digest(key)
-        return held.keys.get(stored) or (await self._recheck()).keys.get(stored)
+        found = self._current().keys.get(stored) or (await self._recheck()).keys.get(stored)
+        if found is not None:
+            self._asked[key] = found
+        return found
+
+    def asked_before(self, key: str) -> Principal | None:
+        """As `by_key`, of a key that was found since keys were last read; None says nothing about a key."""
+        self._current()
+        return self._asked.get(key)
 
     async def by_token(self, token: str) -> Principal | None:
         """The principal of a stream token that has not expired, of a key or session that still lives."""
@@ -232,6 +241,7 @@ class Access:
     def _hold(self, snapshot: Snapshot) -> None:
         self._held = snapshot
         self._policies.forget_others(snapshot.projects)
+        self._asked = {}
         self._key_ids = frozenset(key.key_id for key in snapshot.keys.values() if key.key_id)
         self._session_ids = {session.id: session for session in snapshot.sessions.values()}
 
