@@ -9,6 +9,7 @@ from eventlog.port import LogWriter, Message
 from ingest_api.spool.segments import SpoolFull
 from ingest_api.spool.spool import Spool
 from lifecycle.clock import Clock
+from lifecycle.deadlines import Deadlines
 from lifecycle.errors import Problem
 
 Durability: TypeAlias = Literal["log", "spool"]
@@ -30,6 +31,7 @@ class Storage:
         self._log = log
         self._spool = spool
         self._clock = clock
+        self._deadlines = Deadlines()
 
     async def keep(self, topic: str, messages: Sequence[Message], within_s: float) -> Durability:
         """Return once the messages survive a crash, and where.
@@ -38,7 +40,7 @@ class Storage:
         """
         if self._spool is None:
             try:
-                async with asyncio.timeout(within_s):
+                with self._deadlines.within(within_s):
                     await self._log.append(topic, messages)
             except (TimeoutError, LogUnavailable, UnknownTopic) as error:
                 raise _unavailable(error) from error
@@ -50,7 +52,7 @@ class Storage:
     ) -> Durability:
         if not spool.holds:
             try:
-                async with asyncio.timeout(max(0.0, (until_s - self._clock.monotonic()) / 2)):
+                with self._deadlines.within(max(0.0, (until_s - self._clock.monotonic()) / 2)):
                     await self._log.append(topic, messages)
             except (TimeoutError, LogUnavailable, UnknownTopic):
                 # What the log may have taken after all is appended again with the same ids, and counts once.
