@@ -83,6 +83,14 @@ def problem_of(error: Exception) -> Problem:
     )
 
 
+def report(error: Exception, scope: Scope) -> Problem:
+    """As `problem_of`; what is unexpected goes to the log, with its traceback."""
+    problem = problem_of(error)
+    if problem.code == "internal":
+        _log.error("request failed", method=scope["method"], path=scope["path"], exc_info=error)
+    return problem
+
+
 def install_errors(app: FastAPI) -> None:
     """Make every error of the app an answer in the contract.
 
@@ -116,10 +124,7 @@ class ErrorBoundary:
         except Exception as error:
             if began:
                 raise
-            problem = problem_of(error)
-            if problem.status >= 500 and problem.code == "internal":
-                _log.exception("request failed", method=scope["method"], path=scope["path"])
-            await problem_response(problem)(scope, receive, send)
+            await problem_response(report(error, scope))(scope, receive, send)
 
 
 async def _answer_problem(_: Request, error: Exception) -> Response:

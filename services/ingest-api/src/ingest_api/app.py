@@ -1,6 +1,6 @@
 """ingest-api, put together from what it is handed."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from typing import Final
 
@@ -99,9 +99,7 @@ def create_app(
     ]
     app.openapi_schema = openapi.document(app.openapi())
     vendors = _vendors(VendorRoute(access, intake, inflight, metrics), app)
-    return RequestLog(
-        _beside(AnyOrigin(ErrorBoundary(take_events)), AnyOrigin(ErrorBoundary(vendors))), metrics
-    )
+    return RequestLog(_beside(take_events, AnyOrigin(ErrorBoundary(vendors))), metrics)
 
 
 def _vendors(answer: VendorRoute, app: ASGIApp) -> ASGIApp:
@@ -120,15 +118,14 @@ def _vendors(answer: VendorRoute, app: ASGIApp) -> ASGIApp:
 
 def _beside(take_events: ASGIApp, app: ASGIApp) -> ASGIApp:
     """Events go round the app's layers, which cost a request more than admitting its event does."""
-    named = Route(events.PATH, take_events, methods=["POST"])
+    # Metrics name a request by its route, which is the framework's to set.
+    named = {path: Route(path, take_events, methods=["POST"]) for path in (events.PATH, f"{events.PATH}/")}
 
-    async def route(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] == "POST" and scope["path"] == events.PATH:
-            # Metrics name a request by its route, which is the framework's to set.
-            scope["route"] = named
-            await take_events(scope, receive, send)
-        else:
-            await app(scope, receive, send)
+    def route(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["method"] == "POST" and (found := named.get(scope["path"])):
+            scope["route"] = found
+            return take_events(scope, receive, send)
+        return app(scope, receive, send)
 
     return route
 

@@ -5,6 +5,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 _MAX_AGE_S = 86_400
 _EXPOSED = b"Retry-After, X-Request-Id, Footfall-Durability"
 _METHODS = b"GET, POST, OPTIONS"
+_VARY = (b"vary", b"Origin")
 _OTHERS = frozenset({"/openapi.json", "/livez", "/readyz", "/metrics"})
 
 
@@ -22,26 +23,9 @@ class AnyOrigin:
         if scope["type"] != "http" or not _is_ingest(scope["path"]):
             await self._app(scope, receive, send)
             return
-        origin = requested_headers = requested_method = None
-        for name, value in scope["headers"]:
-            if name == b"origin":
-                origin = value
-            elif name == b"access-control-request-headers":
-                requested_headers = value
-            elif name == b"access-control-request-method":
-                requested_method = value
-        if origin is None:
-            await self._app(scope, receive, _varying(send))
+        if scope["method"] == "OPTIONS" and await _preflight(scope, send):
             return
-        allowed = [
-            (b"access-control-allow-origin", origin),
-            (b"access-control-allow-credentials", b"true"),
-            (b"vary", b"Origin"),
-        ]
-        if scope["method"] == "OPTIONS" and requested_method is not None:
-            await _preflight(send, allowed, requested_headers)
-            return
-        allowed.append((b"access-control-expose-headers", _EXPOSED))
+        allowed = allowing(scope)
 
         async def send_allowed(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -51,28 +35,40 @@ class AnyOrigin:
         await self._app(scope, receive, send_allowed)
 
 
+def allowing(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """The headers with which the request's origin may read the answer."""
+    for name, value in scope["headers"]:
+        if name == b"origin":
+            return [*_allowed(value), (b"access-control-expose-headers", _EXPOSED)]
+    # A cache must not give this answer, which allows no origin, to a browser that names one.
+    return [_VARY]
+
+
 def _is_ingest(path: str) -> bool:
     return path not in _OTHERS
 
 
-def _varying(send: Send) -> Send:
-    async def send_varying(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            # A cache must not give this answer, which allows no origin, to a browser that names one.
-            message["headers"] = [*message.get("headers", ()), (b"vary", b"Origin")]
-        await send(message)
-
-    return send_varying
+def _allowed(origin: bytes) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"access-control-allow-origin", origin),
+        (b"access-control-allow-credentials", b"true"),
+        _VARY,
+    ]
 
 
-async def _preflight(send: Send, allowed: list[tuple[bytes, bytes]], requested_headers: bytes | None) -> None:
+async def _preflight(scope: Scope, send: Send) -> bool:
+    """Answer what a browser asks before it sends; False when the request is no such question."""
+    asked = dict(scope["headers"])
+    if b"origin" not in asked or b"access-control-request-method" not in asked:
+        return False
     headers = [
-        *allowed,
+        *_allowed(asked[b"origin"]),
         (b"access-control-allow-methods", _METHODS),
         (b"access-control-max-age", b"%d" % _MAX_AGE_S),
         (b"content-length", b"0"),
     ]
-    if requested_headers:
-        headers.append((b"access-control-allow-headers", requested_headers))
+    if requested := asked.get(b"access-control-request-headers"):
+        headers.append((b"access-control-allow-headers", requested))
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body"})
+    return True

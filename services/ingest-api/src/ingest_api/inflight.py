@@ -1,7 +1,7 @@
 """Bounds the bytes of all requests that are being worked on."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
 
 from prometheus_client import Gauge
 
@@ -15,17 +15,13 @@ class Inflight:
 
     def __init__(self, max_bytes: int, gauge: Gauge) -> None:
         self._max_bytes = max_bytes
-        self._gauge = gauge
         self._bytes = 0
+        # Read when somebody looks, for the number changes twice with each request.
+        gauge.set_function(lambda: self._bytes)
 
-    @contextmanager
-    def reserve(self) -> Iterator["Reservation"]:
+    def reserve(self) -> "Reservation":
         """A reservation of nothing yet, given back at the end."""
-        reservation = Reservation(self)
-        try:
-            yield reservation
-        finally:
-            self._change(-reservation.held_bytes)
+        return Reservation(self)
 
     def take(self, more_bytes: int) -> None:
         """Hold so many bytes more; raises Problem when there is no room."""
@@ -37,19 +33,29 @@ class Inflight:
                 hint=f"Send the same request again in {_RETRY_AFTER_S} s.",
                 headers={"retry-after": str(_RETRY_AFTER_S)},
             )
-        self._change(more_bytes)
+        self._bytes += more_bytes
 
-    def _change(self, by_bytes: int) -> None:
-        self._bytes += by_bytes
-        self._gauge.set(self._bytes)
+    def give_back(self, held_bytes: int) -> None:
+        """Hold so many bytes no longer."""
+        self._bytes -= held_bytes
 
 
 class Reservation:
-    """One request's share of the bytes in flight."""
+    """One request's share of the bytes in flight, given back on leaving the `with`."""
+
+    __slots__ = ("_inflight", "held_bytes")
 
     def __init__(self, inflight: Inflight) -> None:
         self.held_bytes = 0
         self._inflight = inflight
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._inflight.give_back(self.held_bytes)
 
     def add(self, more_bytes: int) -> None:
         """Hold so many bytes more; raises Problem when there is no room."""

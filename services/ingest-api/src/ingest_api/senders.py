@@ -20,7 +20,9 @@ _HINT: Final = (
 
 async def find_sender(access: Access, scope: Scope) -> Principal:
     """The request's project and key; raises Problem (401, 403) and AccessUnavailable."""
-    return await find_sender_by(access, credential(scope["headers"], scope["query_string"]))
+    text = credential(scope["headers"], scope["query_string"])
+    known = None if text is None else access.asked_before(text)
+    return await find_sender_by(access, text) if known is None else known
 
 
 async def find_sender_by(access: Access, *texts: str | None) -> Principal:
