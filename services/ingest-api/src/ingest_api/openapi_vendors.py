@@ -20,7 +20,7 @@ _PROBLEMS: Final = (
     Problem(403, "token_cannot_send", "A stream token may only read."),
     Problem(413, "body_too_large", "The body is too large."),
     Problem(415, "unsupported_encoding", "The Content-Encoding is not known."),
-    Problem(429, "rate_limited", "The project sends more than it may."),
+    Problem(429, "too_many_events", "The project sends more than it may."),
     Problem(503, "log_unavailable", "The log does not answer."),
 )
 _REJECTION: Final = Rejection(index=0, code="missing_action", message="The event has no `action`.")
