@@ -222,3 +222,21 @@ async def test_the_last_answer_of_a_connection_is_read_before_an_unread_body_end
         assert (await _answer(reader))[0] == b"HTTP/1.1 405 Method Not Allowed"
         async with asyncio.timeout(PATIENCE_S):
             assert await reader.read() == b""
+
+
+async def test_a_flood_of_connections_is_closed_unheard_and_those_that_are_open_are_served() -> None:
+    with probe_process(limits={**LIMITS, "header_s": 30, "max_connections": 20}) as flooded:
+        async with _connection(flooded) as (reader, writer):
+            idle = [await asyncio.open_connection("127.0.0.1", flooded.port) for _ in range(60)]
+            async with asyncio.timeout(PATIENCE_S):
+                closed = 0
+                for waiting, _ in idle[19:]:
+                    closed += await _read_all(waiting) == b""
+            assert closed == 41
+            writer.write(b"GET /livez HTTP/1.1\r\nhost: probe\r\nconnection: close\r\n\r\n")
+            assert b"200 OK" in await _read_all(reader)
+            for _, open_writer in idle:
+                open_writer.transport.abort()
+        async with _connection(flooded) as (reader, writer):
+            writer.write(b"GET /livez HTTP/1.1\r\nhost: probe\r\nconnection: close\r\n\r\n")
+            assert b"200 OK" in await _read_all(reader)

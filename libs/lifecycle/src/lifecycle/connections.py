@@ -54,6 +54,10 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
+        if len(self.connections) > self._limits.max_connections:
+            self._metrics.counter(CONNECTIONS_CLOSED, "too_many").inc()
+            transport.abort()
+            return
         self._arm(self._limits.header_s, self._headers_late)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -21,6 +21,7 @@ KNOWN: frozenset[str] = frozenset(
         "FOOTFALL_LOG",
         "FOOTFALL_LOG_FORM",
         "FOOTFALL_LOG_LEVEL",
+        "FOOTFALL_MAX_CONNECTIONS",
         "FOOTFALL_MAX_INFLIGHT_BYTES",
         "FOOTFALL_MAX_STREAMS",
         "FOOTFALL_PORT",

@@ -1,11 +1,11 @@
-"""How much of the server one connection may take."""
+"""How much of the server one connection may take, and how many there may be."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds on one connection.
+    """Bounds on one connection, and `max_connections` on all: one more is closed before it says a word.
 
     A request's headers must be complete `header_s` after the connection opened or their first byte came,
     and within `header_bytes`. A body has `body_s`, and one second more for every `body_bytes_per_s` that
@@ -21,3 +21,4 @@ class Limits:
     write_s: float = 30.0
     linger_s: float = 2.0
     keep_alive_s: int = 75
+    max_connections: int = 20_000

@@ -79,6 +79,12 @@ class Settings(BaseSettings):
         le=3600,
         description="Seconds a request's body may take, plus one for each 16 KiB that came.",
     )
+    max_connections: int = Field(
+        default=20_000,
+        ge=10,
+        description="Connections open at once, streams among them; the next is closed unheard. Each needs a file "
+        "descriptor: keep it below the process's limit.",
+    )
     admin_token: SecretStr | None = Field(
         default=None, description="Whoever sends it as a bearer token may create and delete projects."
     )
@@ -91,7 +97,11 @@ class Settings(BaseSettings):
     @property
     def limits(self) -> Limits:
         """The bounds on one connection, for `lifecycle.process.run`."""
-        return Limits(header_s=self.header_deadline_s, body_s=self.body_deadline_s)
+        return Limits(
+            header_s=self.header_deadline_s,
+            body_s=self.body_deadline_s,
+            max_connections=self.max_connections,
+        )
 
     @classmethod
     def settings_customise_sources(

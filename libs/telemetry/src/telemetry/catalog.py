@@ -36,7 +36,8 @@ CONNECTIONS_CLOSED = Definition(
     "footfall_connections_closed_total",
     "counter",
     "Connections the server ended: `header_deadline`, `header_bytes`, `body_deadline`, `unread_body` "
-    "(answered before the body had come), `write_deadline` (the client did not read), `malformed`.",
+    "(answered before the body had come), `write_deadline` (the client did not read), `malformed`, `too_many` "
+    "(more than `max_connections` were open).",
     ("reason",),
 )
 HTTP_REQUEST_SECONDS = Definition(
@@ -86,6 +87,12 @@ INGEST_EVENTS = Definition(
     "Events received, by outcome: `accepted` (durable), `quarantined` (durable in footfall.rejected, by the "
     "plan), `rejected` (answered by index), `unavailable` (503).",
     ("outcome",),
+)
+INGEST_HOT_KEY_SHARE = Definition(
+    "footfall_ingest_hot_key_share",
+    "gauge",
+    "Of the events of ten seconds, the share of the one user, visitor or account that sent most; 0 when there were "
+    "fewer than 1,000. Near 1, one partition carries everything.",
 )
 INGEST_INFLIGHT_BYTES = Definition(
     "footfall_ingest_inflight_bytes",

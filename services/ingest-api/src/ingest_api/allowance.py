@@ -1,5 +1,7 @@
 """How much of something each project may use, over time."""
 
+import math
+
 from eventmodel import ProjectId
 
 
@@ -27,3 +29,16 @@ class Allowances:
         """Seconds until anything is available; 0 when something is."""
         available = self.available(project, now_s)
         return 0.0 if available > 0 else (1 - available) / self._per_s
+
+    def headers(self, project: ProjectId, now_s: float) -> tuple[tuple[bytes, bytes], ...]:
+        """What the project may still send, for an answer: RateLimit-Limit and -Remaining in units, -Reset in seconds.
+
+        The limit is what may be used at once, the reset when all of it is there again.
+        Source: draft-ietf-httpapi-ratelimit-headers-06.
+        """
+        available = self.available(project, now_s)
+        return (
+            (b"ratelimit-limit", b"%d" % self._burst),
+            (b"ratelimit-remaining", b"%d" % max(0.0, available)),
+            (b"ratelimit-reset", b"%d" % math.ceil((self._burst - available) / self._per_s)),
+        )

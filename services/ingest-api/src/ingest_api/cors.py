@@ -3,7 +3,9 @@
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _MAX_AGE_S = 86_400
-_EXPOSED = b"Retry-After, X-Request-Id, Footfall-Durability"
+_EXPOSED = (
+    b"Retry-After, X-Request-Id, Footfall-Durability, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
+)
 _METHODS = b"GET, POST, OPTIONS"
 _VARY = (b"vary", b"Origin")
 _OTHERS = frozenset({"/openapi.json", "/livez", "/readyz", "/metrics"})

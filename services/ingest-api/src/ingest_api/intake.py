@@ -11,6 +11,7 @@ from eventlog.errors import MessageTooLarge
 from eventlog.port import LogWriter, Message
 from eventmodel import ProjectId, Rejection, Sender, topics
 from ingest_api.allowance import Allowances
+from ingest_api.hot_keys import HotKeys
 from ingest_api.rejected import RejectedEvents
 from ingest_api.settings import IngestSettings
 from ingest_api.spool.spool import Spool
@@ -53,6 +54,7 @@ class Intake:
         self._ack_timeout_s = settings.ack_timeout_s
         self._allowances = Allowances(settings.project_events_per_s, settings.project_events_per_s * _BURST_S)
         self._rejected = RejectedEvents(log, clock, settings.project_rejected_per_minute, metrics)
+        self._hot_keys = HotKeys(metrics)
         self._metrics = metrics
         self._append_s = metrics.histogram(INGEST_APPEND_SECONDS)
         self._events = {
@@ -71,7 +73,10 @@ class Intake:
                 "The project sends more events than it may. Nothing of this request was stored.",
                 hint=f"Send the same request again in {after_s} s. The operator's setting is "
                 "FOOTFALL_PROJECT_EVENTS_PER_S.",
-                headers={"retry-after": str(after_s)},
+                headers={
+                    "retry-after": str(after_s),
+                    **{name.decode(): value.decode() for name, value in self._left(project)},
+                },
             )
 
     async def take(
@@ -163,10 +168,11 @@ class Intake:
         self._allowances.use(project, received, began_s)
         for violation in admitted.violations:
             self._metrics.counter(PLAN_VIOLATIONS, *violation).inc()
-        headers: list[tuple[bytes, bytes]] = []
+        headers = [*self._left(project)]
         if admitted.messages:
             messages = [Message(key, value) for key, value in admitted.messages]
             headers.append(_DURABILITY[await self._keep(topics.EVENTS, messages, began_s)])
+            self._hot_keys.note(messages, began_s)
             self._events["accepted"].inc(len(messages))
         if admitted.quarantined:
             # After the events: those count once when all is sent again, and these would be kept twice.
@@ -212,6 +218,9 @@ class Intake:
         self._events["rejected"].inc(len(rejections))
         for rejection in rejections:
             self._metrics.counter(INGEST_REJECTIONS, rejection.code).inc()
+
+    def _left(self, project: ProjectId) -> Sequence[tuple[bytes, bytes]]:
+        return self._allowances.headers(project, self._clock.monotonic())
 
     def _left_s(self, began_s: float) -> float:
         return max(0.0, began_s + self._ack_timeout_s - self._clock.monotonic())
