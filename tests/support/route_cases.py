@@ -85,6 +85,7 @@ def cases(tenants: Tenants) -> dict[tuple[str, str], Case]:
         ("POST", "/t.gif"): Case("pixel", "/t.gif", event),
         ("GET", "/js/footfall.js"): Case("public", "/js/footfall.js"),
         ("GET", "/js/footfall.mjs"): Case("public", "/js/footfall.mjs"),
+        ("GET", "/js/totango.js"): Case("public", "/js/totango.js"),
         ("GET", "/js/footfall.d.mts"): Case("public", "/js/footfall.d.mts"),
         ("GET", "/login"): Case("public", "/login"),
         ("POST", "/login"): Case("public", "/login", content=b"token=tried"),

@@ -1,6 +1,7 @@
 """Whatever a body holds: a decoder refuses it in words or makes items of it, and admission says the rest."""
 
 import json
+import re
 from typing import Any
 
 from hypothesis import given, settings
@@ -82,7 +83,7 @@ def _request(row: Row, path: str, headers: dict[str, str], query: bytes, body: b
         "query_string": query,
         "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
     }
-    return Request(scope, row.vendor, path, {}, body)
+    return Request(scope, row.vendor, path, dict.fromkeys(re.findall(r"{(\w+)}", path), "x"), body)
 
 
 def _answered(row: Row, request: Request) -> int:

@@ -7,6 +7,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
     "ingest-api": (
+        "/*/event/*",
+        "/*/hit/*",
         "/a",
         "/analytics.js",
         "/api/px",
@@ -68,7 +70,7 @@ ROUTES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "importer": ("/v1/hooks", "/v1/imports"),
 }
-"""By service, the paths it answers with what lies below them; `*` is any one segment, `/` all the rest."""
+"""By service, the paths it answers with what lies below them; `*` is any segment but an empty one, `/` all else."""
 
 
 class _Node:
@@ -119,7 +121,7 @@ class Router:
 def _longest(node: _Node, segments: list[bytes], depth: int = 0) -> tuple[int, str] | None:
     best = None if node.service is None else (depth, node.service)
     if depth < len(segments):
-        for name in (segments[depth], b"*"):
+        for name in (segments[depth], b"*") if segments[depth] else ():
             below = node.below.get(name)
             found = None if below is None else _longest(below, segments, depth + 1)
             if found is not None and (best is None or found[0] > best[0]):

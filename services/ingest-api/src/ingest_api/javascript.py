@@ -25,11 +25,12 @@ _ABOUT_MODULE: Final = """\
 
 
 def routes() -> Iterator[Route]:
-    """The routes of all forms of the client, which are made of one source here."""
+    """The routes of all forms of the client, which are made of one source here, and of Totango's in its place."""
     core, classic, module = (_COMMENT.sub("", _text(name)) for name in ("core.js", "classic.js", "module.js"))
     script = f'{_ABOUT}(() => {{\n"use strict";\n{core}{classic}}})();\n'
     yield Route("/js/footfall.js", _File(script, _JAVASCRIPT).answer)
     yield Route("/js/footfall.mjs", _File(_ABOUT_MODULE + core + module, _JAVASCRIPT).answer)
+    yield Route("/js/totango.js", _File(_text("totango.js"), _JAVASCRIPT).answer)
     yield Route("/js/footfall.d.mts", _File(_text("footfall.d.mts"), "text/plain; charset=utf-8").answer)
 
 

@@ -34,6 +34,7 @@ def document(schema: dict[str, Any]) -> dict[str, Any]:
             "/t.gif": {"get": _pixel(), "post": _pixel_body()},
             "/js/footfall.js": _file("The browser client as a script", "text/javascript"),
             "/js/footfall.mjs": _file("The browser client as an ES module", "text/javascript"),
+            "/js/totango.js": _file("What stands in for Totango's script", "text/javascript"),
             "/js/footfall.d.mts": _file("The module's TypeScript declarations", "text/plain"),
             "/openapi.json": _file("This document", "application/json"),
             **vendor_paths(),

@@ -114,4 +114,14 @@ EXAMPLES: Final[tuple[Example, ...]] = (
         media_type="application/cloudevents+json",
     ),
     Example("cloudevents", "OPTIONS", "/v1/cloudevents", headers={"webhook-request-origin": "crm.example"}),
+    Example("kissmetrics", "GET", "/e", query="_k=KEY&_p=bob&_n=signed+up&Plan=pro"),
+    Example("totango", "GET", "/pixel.gif", query="sdr_s=KEY&sdr_o=acme&sdr_u=bob&sdr_a=signed+in&sdr_m=app"),
+    Example(
+        "tapstream",
+        "POST",
+        "/{account}/event/{event}",
+        {"secret": "KEY", "uuid": "v-1", "created-ms": "1795339800000", "custom-plan": "pro"},
+        media_type="application/x-www-form-urlencoded",
+    ),
+    Example("tapstream", "GET", "/{account}/hit/{tracker}.gif", query="key=KEY&__ts=autumn"),
 )

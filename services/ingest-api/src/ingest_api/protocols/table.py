@@ -3,7 +3,18 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from ingest_api.protocols import cloudevents, image, jitsu, mixpanel, posthog, rudderstack, segment
+from ingest_api.protocols import (
+    cloudevents,
+    image,
+    jitsu,
+    kissmetrics,
+    mixpanel,
+    posthog,
+    rudderstack,
+    segment,
+    tapstream,
+    totango,
+)
 from ingest_api.protocols.exchange import Call, EventProtocol, Request
 
 MOUNT: Final = "/compat"
@@ -33,6 +44,7 @@ def _under(prefix: str, *names: str) -> tuple[str, ...]:
     return tuple(f"{prefix}/{name}" for name in names)
 
 
+_KISSMETRICS: Final = EventProtocol(kissmetrics.decode, image.answer)
 _MIXPANEL: Final = EventProtocol(mixpanel.decode, mixpanel.answer)
 _SEGMENT: Final = EventProtocol(segment.decode, segment.answer)
 _SEGMENT_PIXEL: Final = EventProtocol(segment.decode_pixel, image.answer)
@@ -43,6 +55,7 @@ _JITSU: Final = EventProtocol(jitsu.decode, jitsu.answer)
 _CLOUDEVENTS: Final = EventProtocol(cloudevents.decode, cloudevents.answer)
 
 TABLE: Final[tuple[Row, ...]] = (
+    Row("kissmetrics", ("GET", "POST"), ("/e", "/s", "/a"), _KISSMETRICS, marks=kissmetrics.is_meant),
     Row(
         "rudderstack",
         ("POST",),
@@ -84,6 +97,19 @@ TABLE: Final[tuple[Row, ...]] = (
     Row("mixpanel", ("POST",), ("/record",), Call(mixpanel.no_recording)),
     Row("cloudevents", ("POST",), ("/v1/cloudevents", ""), _CLOUDEVENTS),
     Row("cloudevents", ("OPTIONS",), ("/v1/cloudevents", ""), Call(cloudevents.shake_hands)),
+    Row("totango", ("GET", "POST"), ("/pixel.gif",), EventProtocol(totango.decode, image.answer)),
+    Row(
+        "tapstream",
+        ("POST",),
+        ("/{account}/event/{event}",),
+        EventProtocol(tapstream.decode, tapstream.answer),
+    ),
+    Row(
+        "tapstream",
+        ("GET", "POST"),
+        ("/{account}/hit/{tracker}.gif",),
+        EventProtocol(tapstream.decode_hit, image.answer),
+    ),
 )
 
 
