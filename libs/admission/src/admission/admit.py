@@ -198,10 +198,14 @@ def _sound_record(
 ) -> tuple[Wire, Verdict | None]:
     if isinstance(given, Fault):
         raise Refused(given)
-    fault = inspect(given)
-    if fault:
+    try:
+        _keys_of_object(given, 1)
+        (key, value), verdict = _record(given, index, receipt)
+    except (_SuspiciousError, UnicodeEncodeError):
+        raise Refused(inspect(given) or _UNREADABLE) from None
+    # What came out of a JSON decoder breaks no other rule; to look at every value costs more than all the rest.
+    if b"\\u0000" in value and (fault := inspect(given)):
         raise Refused(fault)
-    (key, value), verdict = _record(given, index, receipt)
     if len(value) > MAX_EVENT_BYTES:
         raise Refused(_too_large(len(value), "Leave out what nobody will look at, such as page contents."))
     return (key, value), verdict
@@ -260,7 +264,7 @@ class _SuspiciousError(Exception):
     """The value breaks a rule, or may."""
 
 
-def _keys_of_object(value: dict[str, Any], depth: int) -> int:
+def _keys_of_object(value: Mapping[str, Any], depth: int) -> int:
     """How many keys the object and what is in it have.
 
     In JSON text a quote before a colon ends each key, and stands elsewhere only inside strings: as many such

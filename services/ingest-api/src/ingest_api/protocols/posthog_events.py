@@ -47,6 +47,7 @@ _PLACED: Final = frozenset(
         ),
     }
 )
+_SETTERS: Final = frozenset({"$set", "$set_once"})
 _BOOKKEEPING: Final = ("$sdk_debug_", "$lib_")
 _IDENTITY: Final = frozenset({"alias", "$anon_distinct_id", "$group_type", "$group_key", "$group_set"})
 _TAKEN: Final = frozenset(
@@ -130,6 +131,9 @@ def _event(message: Mapping[str, Any], sent_at: object, library: Mapping[str, st
 
 
 def _distinct_id(message: Mapping[str, Any], properties: Mapping[str, Any]) -> object:
+    given = message.get("distinct_id")
+    if type(given) is str and given:
+        return given
     places = ((fields, name) for fields in (message, properties) for name in ("distinct_id", "$distinct_id"))
     return next((found for fields, name in places if (found := id_of(fields.get(name))) is not None), None)
 
@@ -154,6 +158,8 @@ def _who(
 
 def _account(properties: Mapping[str, Any]) -> object:
     groups = object_of(properties.get("$groups"))
+    if not groups:
+        return None
     named = next((name for name in ACCOUNT_GROUPS if id_of(groups.get(name)) is not None), None)
     return id_of(groups.get(named) if named else next(iter(groups.values()), None))
 
@@ -196,6 +202,12 @@ def _own(fields: object) -> dict[str, Any]:
 def _traits(message: Mapping[str, Any]) -> dict[str, Any]:
     """What the sender says of the person; on `$set` and `$identify` also what counts only the first time there."""
     properties = object_of(message.get("properties"))
+    if not _SETTERS.isdisjoint(properties) or not _SETTERS.isdisjoint(message):
+        return _said(message, properties)
+    return {}
+
+
+def _said(message: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:
     said = {**object_of(properties.get("$set")), **object_of(message.get("$set"))}
     if message.get("event") in ("$set", "$identify"):
         once = {**object_of(properties.get("$set_once")), **object_of(message.get("$set_once"))}
@@ -208,7 +220,7 @@ def _context(
 ) -> dict[str, Any]:
     get = properties.get
     name = "posthog-js" if get("$lib") == "web" else get("$lib")
-    named = library or present({"name": name, "version": get("$lib_version")})
+    named = library or (present({"name": name, "version": get("$lib_version")}) if name else None)
     rest: dict[str, Any] = {
         name: value
         for name, value in properties.items()
