@@ -28,6 +28,7 @@ class _Phase(Enum):
     BETWEEN = 0
     HEADERS = 1
     BODY = 2
+    REFUSED = 3
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -66,6 +67,8 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._phase is _Phase.REFUSED:
+            return
         self._chunk_bytes = len(data)
         super().data_received(data)
         if self.transport.is_closing():
@@ -204,8 +207,13 @@ class GuardedProtocol(HttpToolsProtocol):
             f"HTTP/1.1 {status} {_PHRASES[status]}\r\ncontent-type: application/json\r\n"
             f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
         )
+        self._disarm()
+        self._count(reason)
+        self._enter(_Phase.REFUSED)
         self.transport.write(head.encode() + body)
-        self._close(reason)
+        # Closing at once, over bytes of the client's still unread, would reset the answer away.
+        self.transport.write_eof()
+        self._arm(self._limits.linger_s, self.transport.close)
 
     def _close(self, reason: str) -> None:
         self._disarm()
