@@ -117,6 +117,9 @@ function Editor({ event, done }) {
         area.current.focus();
     };
     const said = verdict.value;
+    const counts = /"time"\s*:/.test(text.value)
+        ? "It counts at the time it names."
+        : `Without a time of its own it counts at ${stamp(event.received_at)}, when it came.`;
     return html`<section>
         <header>
             <h3><label for=${label}>As it should be</label></h3>
@@ -139,7 +142,7 @@ function Editor({ event, done }) {
         <p class="verdict" id=${`${label}-verdict`} role="status">
             ${said
                 ? html`<span class=${said.good ? "good" : "bad"}>${said.good ?? said.message}</span> ${said.hint && html`<span class="soft">${said.hint}</span>`}`
-                : html`<span class="soft">Without a time of its own it counts at ${stamp(event.received_at)}, when it came. Rules do nothing about it.</span>`}
+                : html`<span class="soft">${counts} Rules do nothing about it.</span>`}
         </p>
         <p class="acts">
             <button disabled=${busy.value} onClick=${() => hand(true)}>Check</button>

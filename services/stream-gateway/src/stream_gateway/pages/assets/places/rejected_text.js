@@ -16,12 +16,14 @@ export function pretty(text) {
 export function linesOf({ body, event, body_encoding: encoding, field, code, message }) {
     if (encoding !== "utf-8") return [{ text: body }];
     // Where a project erases properties, another vendor's form is not kept beside the event.
-    if (body === "" && event) return linesOf({ body: event, body_encoding: encoding, field, code, message });
+    if (body === "" && event) return linesOf({ body: event, event, body_encoding: encoding, field, code, message });
     const value = parsed(body);
     if (value === undefined) return piecesOf(body, field, message);
     const lines = [];
     write(lines, value, "", "", field, "");
-    if (code.startsWith("missing_") && field && isObject(value) && !(field in value)) {
+    // In another vendor's form the field has another name.
+    const native = event === null || event === body;
+    if (code.startsWith("missing_") && native && field && isObject(value) && !(field in value)) {
         lines.splice(-1, 0, { text: `${INDENT}"${field}": …\n`, wrong: true, missing: true });
     }
     return lines;
