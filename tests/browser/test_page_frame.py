@@ -72,7 +72,7 @@ async def test_the_keyboard_alone_goes_from_the_login_through_two_projects_and_o
         await page.keyboard.press("Shift+Tab")
         await expect(page.get_by_role("button", name="Log out")).to_be_focused()
         switcher = page.get_by_role("button", name="Project: ")
-        for _ in range(8):
+        for _ in range(9):
             await page.keyboard.press("Shift+Tab")
         await expect(switcher).to_be_focused()
         assert await switcher.evaluate("node => getComputedStyle(node).boxShadow") != "none"

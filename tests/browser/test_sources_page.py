@@ -105,7 +105,7 @@ async def test_every_number_is_what_was_sent_and_refused(suite: Suite) -> None:
             if row["refusal"]:
                 told = re.fullmatch(r"Refused .*?: (.*)", row["refusal"])
                 assert told
-                assert told[1] == 'The event has no `action`. You sent "event": call it "action".'
+                assert told[1] == 'The event has no `action`. You sent "event": call it "action". Correct it'
         values = await page.locator(".arrival .value").all_text_contents()
         assert values[1:] == [str(sent.total() + 5), str(refused.total())]
 
