@@ -22,6 +22,14 @@ def kept_address(address: object, rule: IpRule) -> object:
     return _truncated(address) if rule == "truncate" and type(address) is str else None
 
 
+def kept_if_address(text: str, rule: IpRule) -> str | None:
+    """As `kept_address`, for a text that need not be an address and is kept then."""
+    truncated = _truncated(text)
+    if truncated is None or rule == "keep":
+        return text
+    return truncated if rule == "truncate" else None
+
+
 def masked(value: Any, rule: IpRule) -> Any:
     """The value with what stands under `ip` or `$ip`, at any depth, as the rule lets it be kept."""
     match value:

@@ -8,7 +8,7 @@ import msgspec
 
 from eventmodel import Event
 from eventmodel.event import Mark
-from policy.addresses import NO_ADDRESS, kept_address, masked
+from policy.addresses import NO_ADDRESS, kept_address, kept_if_address, masked
 from policy.client import MAX_USER_AGENT_CHARS, Client
 from policy.erasure import Erasure
 from policy.rules import ROOTS, PrivacyRules
@@ -61,6 +61,10 @@ class Privacy:
         return msgspec.structs.replace(
             event, properties=properties, traits=traits, context=context, marks=[*event.marks, *sorted(marks)]
         )
+
+    def of_address(self, text: str) -> str | None:
+        """The text, an address or none, as it may be kept; what is no address is kept as it is."""
+        return kept_if_address(text, self._rules.ip)
 
     def of_native(self, given: Mapping[str, Any], client: Client | None) -> dict[str, Any] | None:
         """A refused object of the native API as it may be kept, whatever is wrong with it; None: not at all."""

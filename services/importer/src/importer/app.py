@@ -53,7 +53,7 @@ async def open_service(
         max_events_per_s=settings.import_max_events_per_s,
     )
     uploads = Uploads(runs, spool, clock, max_bytes=settings.import_max_bytes)
-    routes = ImportRoutes(access, runs, uploads, Planner(spool, clock), worker, clock)
+    routes = ImportRoutes(access, runs, uploads, Planner(spool, access, clock), worker, clock)
     app = FastAPI(
         title="Footfall importer", redirect_slashes=False, docs_url=None, redoc_url=None, openapi_url=None
     )

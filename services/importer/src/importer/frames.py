@@ -6,6 +6,9 @@ from typing import Any, BinaryIO, Final, Literal, TypeAlias
 
 import msgspec
 
+from policy import DEFAULT_RULES, PrivacyRules
+from policy import Plan as TrackingPlan
+
 Source: TypeAlias = Literal["access-log", "ndjson"]
 
 _LENGTH_BYTES: Final = 4
@@ -27,7 +30,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What to read: one file of one run, from a checkpoint on: `offset` is the end of line `number`, `rejected`
     how many lines up to there were refused.
 
-    `plan` reads a dry run's first lines instead. `received_at` is the run's, so that the same line gives
+    `plan` reads a dry run's first lines instead. `privacy`, `hash_key` and `tracking_plan` make the project's policy.
+    `received_at` is the run's, so that the same line gives
     the same record whenever it is read.
     """
 
@@ -45,6 +49,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     rejected: int = 0
     max_unpacked_bytes: int
     plan: bool = False
+    privacy: PrivacyRules = DEFAULT_RULES
+    hash_key: bytes = b""
+    tracking_plan: TrackingPlan | None = None
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True, tag="batch"):

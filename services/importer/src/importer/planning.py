@@ -5,8 +5,10 @@ import secrets
 from collections.abc import AsyncIterator
 from typing import Final
 
+from access.cache import Access
 from eventmodel import ProjectId
 from importer.frames import Failure, Job, Plan, Source
+from importer.job_policy import policy_of
 from importer.reader import ReaderDied, start_reader
 from importer.spool import FileTooLarge, Spool, SpoolFull
 from importer.uploads import spool_full
@@ -21,8 +23,9 @@ PLAN_S: Final = 60.0
 class Planner:
     """At most PLANS_AT_ONCE at a time; the others wait."""
 
-    def __init__(self, spool: Spool, clock: Clock) -> None:
+    def __init__(self, spool: Spool, access: Access, clock: Clock) -> None:
         self._spool = spool
+        self._access = access
         self._clock = clock
         self._turns = asyncio.Semaphore(PLANS_AT_ONCE)
 
@@ -44,6 +47,7 @@ class Planner:
                     received_at=self._clock.now(),
                     max_unpacked_bytes=100 * MAX_PLAN_BYTES,
                     plan=True,
+                    **policy_of(self._access.project(project)),
                 )
                 return await _first_frame(job)
         except FileTooLarge as error:

@@ -203,11 +203,13 @@ class _Building:
                     code=refusal.code,
                     message=_storable(refusal.message),
                     field=_storable(refusal.field) if refusal.field else None,
-                    text=_storable(line.text[: 4 * SHOWN_CHARS].decode(errors="replace")[:SHOWN_CHARS]),
+                    text=_storable(
+                        (refusal.kept or b"")[: 4 * SHOWN_CHARS].decode(errors="replace")[:SHOWN_CHARS]
+                    ),
                 )
             )
-        if so_far < MAX_REJECTED_RECORDS:
-            self._records.append(_rejected_record(self._job, line, refusal))
+        if so_far < MAX_REJECTED_RECORDS and refusal.kept is not None:
+            self._records.append(_rejected_record(self._job, line, refusal, refusal.kept))
 
 
 def _storable(text: str) -> str:
@@ -215,7 +217,7 @@ def _storable(text: str) -> str:
     return text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
-def _rejected_record(job: Job, line: Line, refusal: Refusal) -> tuple[bytes, bytes]:
+def _rejected_record(job: Job, line: Line, refusal: Refusal, body: bytes) -> tuple[bytes, bytes]:
     project = ProjectId(job.project)
     record_id = derived_event_id("rejected", job.source, job.identity, line.offset, line.text)
     record = RejectedRecord(
@@ -229,7 +231,7 @@ def _rejected_record(job: Job, line: Line, refusal: Refusal) -> tuple[bytes, byt
         hint=refusal.hint,
         place={"name": job.name, "byte_offset": line.offset, "line": line.number},
         run=job.run,
-        **wire.body_fields(line.text, KEPT_BODY_BYTES),
+        **wire.body_fields(body, KEPT_BODY_BYTES),
     )
     return wire.record_key(project, "e:" + record_id), wire.encode(record)
 

@@ -13,6 +13,7 @@ from importer.frames import Job
 from importer.noise import Rule, noise
 from importer.spooled import MAX_LINE_BYTES, Line
 from importer.visits import visit_event
+from policy import Policy, Privacy, compile_policy
 
 
 class Skipped(NamedTuple):
@@ -28,6 +29,8 @@ class Refusal(NamedTuple):
     message: str
     field: str | None = None
     hint: str | None = None
+    kept: bytes | None = b""
+    """What may be kept of the line; None for nothing at all."""
 
 
 Outcome: TypeAlias = Wire | Skipped | Refusal
@@ -37,18 +40,31 @@ LineReader: TypeAlias = Callable[[Line], Outcome]
 def line_reader(job: Job) -> LineReader:
     """The function that reads the job's lines; equal lines at equal places give equal records."""
     read = {"access-log": _read_visit, "ndjson": _read_event}[job.source]
+    policy = compile_policy(job.privacy, job.hash_key, job.tracking_plan)
 
     def read_line(line: Line) -> Outcome:
-        if line.too_long:
-            return Refusal("line_too_long", f"The line has more than {MAX_LINE_BYTES:,} bytes.")
         if not line.text or line.text.isspace():
             return Skipped("blank")
-        return read(job, line)
+        if line.too_long:
+            outcome: Outcome = Refusal("line_too_long", f"The line has more than {MAX_LINE_BYTES:,} bytes.")
+        else:
+            outcome = read(job, line, policy)
+        if isinstance(outcome, Refusal):
+            return outcome._replace(kept=_kept(job, line, policy.privacy))
+        return outcome
 
     return read_line
 
 
-def _read_visit(job: Job, line: Line) -> Outcome:
+def _kept(job: Job, line: Line, privacy: Privacy) -> bytes | None:
+    if job.source == "ndjson":
+        return privacy.of_body(line.text, None)
+    address, space, rest = line.text.partition(b" ")
+    kept = privacy.of_address(address.decode(errors="replace"))
+    return privacy.of_unknown((b"-" if kept is None else kept.encode()) + space + rest, None)
+
+
+def _read_visit(job: Job, line: Line, policy: Policy) -> Outcome:
     try:
         visit = parse(line.text)
     except BadLine as bad:
@@ -62,12 +78,17 @@ def _read_visit(job: Job, line: Line) -> Outcome:
     event_id = derived_event_id(job.source, job.identity, line.offset, line.text)
     event = visit_event(visit, request, event_id=event_id, account=job.account, salt=job.salt)
     outcome = admit_event(
-        event, project=ProjectId(job.project), received_at=job.received_at, origin="import", run=job.run
+        event,
+        project=ProjectId(job.project),
+        received_at=job.received_at,
+        origin="import",
+        run=job.run,
+        policy=policy,
     )
     return _refusal(outcome) if isinstance(outcome, Rejection) else outcome
 
 
-def _read_event(job: Job, line: Line) -> Outcome:
+def _read_event(job: Job, line: Line, policy: Policy) -> Outcome:
     text = line.text if job.account is None else _with_account(line.text, job.account)
     digest = hashlib.blake2b(line.text, digest_size=16).hexdigest()
     try:
@@ -79,11 +100,12 @@ def _read_event(job: Job, line: Line) -> Outcome:
             run=job.run,
             # Only what has no id of its own gets one of it.
             idempotency_key=f"{job.source}:{job.identity}:{line.offset}:{digest}",
+            policy=policy,
         )
     except BodyRefused as refused:
         return Refusal(refused.code, refused.message, None, refused.hint)
-    if admitted.rejections:
-        return _refusal(admitted.rejections[0])
+    for rejection in (*admitted.rejections, *admitted.quarantined):
+        return _refusal(rejection)
     if len(admitted.messages) != 1:
         return Refusal("not_one_event", f"The line holds {len(admitted.messages)} events; it must hold one.")
     return admitted.messages[0]

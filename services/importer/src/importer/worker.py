@@ -17,6 +17,7 @@ from eventlog.port import LogWriter, Message
 from eventmodel import ProjectId, topics
 from importer.claims import Claim, Progress, RunLost, claim
 from importer.frames import Batch, End, Failure, Job, Plan
+from importer.job_policy import policy_of
 from importer.reader import ReaderDied, start_reader
 from importer.runs import FINISHED, Run, Runs, RunsUnavailable
 from importer.spool import Spool
@@ -251,6 +252,7 @@ class Worker:
             number=run.line_number,
             rejected=run.rejected,
             max_unpacked_bytes=self._max_unpacked_bytes,
+            **policy_of(self._access.project(run.project)),
         )
 
     async def _close(self, run: Run, state: str) -> None:
