@@ -46,16 +46,7 @@ async def list_projects(data: Path | None, environ: Mapping[str, str], *, as_jso
 async def delete_project(named: str, data: Path | None, environ: Mapping[str, str], *, as_json: bool) -> int:
     """Delete a project by id or name: its keys stop within seconds, its data goes in the background."""
     async with connect(data, environ) as installation:
-        project = next(
-            (
-                entry["project"]
-                for entry in await _projects(installation)
-                if named in (entry["project"], entry["name"])
-            ),
-            None,
-        )
-        if project is None:
-            raise CommandFailed(f"There is no project {named!r}. See: footfall project list")
+        project = await find_project(installation, named)
         await installation.request(
             "DELETE", f"/v1/projects/{quote(project, safe='')}", headers=installation.admin_headers()
         )
@@ -73,6 +64,14 @@ async def log_in(project: str | None, data: Path | None, environ: Mapping[str, s
         shown = {"login_url": installation.url + link["path"], "expires_at": link["expires_at"]}
     answer(as_json, shown, lambda console: console.print(shown["login_url"]))
     return OK
+
+
+async def find_project(installation: Connection, named: str) -> str:
+    """The id of the project of this id or name; raises CommandFailed."""
+    for entry in await _projects(installation):
+        if named in (entry["project"], entry["name"]):
+            return str(entry["project"])
+    raise CommandFailed(f"There is no project {named!r}. See: footfall project list")
 
 
 async def _projects(installation: Connection) -> list[dict[str, Any]]:

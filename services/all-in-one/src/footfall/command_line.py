@@ -4,7 +4,6 @@ Each body imports what it needs, so that `footfall event` does not load four ser
 """
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +11,8 @@ import typer
 
 from footfall.options import Data, Json
 from footfall.outcomes import finish
+from footfall.plan_commands import plan_commands
+from footfall.project_commands import project_commands
 from footfall.rejected_commands import rejected_commands
 
 app = typer.Typer(
@@ -23,13 +24,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-project_commands = typer.Typer(no_args_is_help=True, help="Create, list and delete projects.")
 rule_commands = typer.Typer(no_args_is_help=True, help="Look at rules before they act.")
 import_commands = typer.Typer(no_args_is_help=True, help="Bring history in from files, and watch it come.")
 app.add_typer(project_commands, name="project")
 app.add_typer(rule_commands, name="rules")
 app.add_typer(import_commands, name="import")
 app.add_typer(rejected_commands, name="rejected")
+app.add_typer(plan_commands, name="plan")
 
 Kafka = Annotated[
     str,
@@ -203,55 +204,6 @@ def verify(
 
     work = verification.verify(kafka, data, os.environ, project=project, repair=repair, as_json=as_json)
     finish(work)
-
-
-@project_commands.command("create")
-def create_project(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What people call it; not yet taken.")],
-    data: Data = None,
-    as_json: Json = False,
-) -> None:
-    """Create a project and print its two keys, this once.
-
-    \b
-    footfall project create staging
-    """
-    from footfall import administration
-
-    finish(administration.create_project(name, data, os.environ, as_json=as_json))
-
-
-@project_commands.command("list")
-def list_projects(data: Data = None, as_json: Json = False) -> None:
-    """List the projects, oldest first.
-
-    \b
-    footfall project list --json
-    """
-    from footfall import administration
-
-    finish(administration.list_projects(data, os.environ, as_json=as_json))
-
-
-@project_commands.command("delete")
-def delete_project(
-    project: Annotated[str, typer.Argument(metavar="PROJECT", help="Its id or name.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    data: Data = None,
-    as_json: Json = False,
-) -> None:
-    """Delete a project with everything in it. Its keys stop within seconds.
-
-    \b
-    footfall project delete staging
-    """
-    from footfall import administration
-
-    if not yes:
-        if not sys.stdin.isatty():
-            raise typer.BadParameter("Nobody can be asked here: add --yes to delete it.")
-        typer.confirm(f"Delete project {project} with all its data?", abort=True)
-    finish(administration.delete_project(project, data, os.environ, as_json=as_json))
 
 
 @rule_commands.command("check")
