@@ -1,5 +1,6 @@
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 
 from access.keys import new_id, new_key
@@ -50,12 +51,43 @@ async def test_settings_are_changed_and_shown(routes: Routes) -> None:
         "created_at": "2026-11-22T09:30:00Z",
         "demo": False,
         "settings_version": 2,
+        "privacy": {
+            "ip": "truncate",
+            "redact": [],
+            "hash": [],
+            "consent": "off",
+            "consent_categories": ["analytics"],
+            "opt_out_signals": False,
+        },
         **change,
     }
     assert (await routes.client.get(path, headers=headers)).json() == changed
     known = routes.access.project(created.project)
     assert known is not None
     assert known.settings.time_zone == "Europe/Berlin"
+
+
+async def test_privacy_rules_are_changed_by_name(routes: Routes) -> None:
+    created = await routes.projects.create("shop")
+    path, headers = f"/v1/projects/{created.project}", bearer(created.secret_key)
+
+    async def changed(**rules: object) -> httpx.Response:
+        return await routes.client.patch(path, json={"privacy": rules}, headers=headers)
+
+    await changed(redact=["properties.card", "**.password"])
+    shown = (await changed(ip="drop", consent="required")).json()["privacy"]
+    assert (shown["ip"], shown["redact"], shown["consent"]) == (
+        "drop",
+        ["properties.card", "**.password"],
+        "required",
+    )
+    known = routes.access.project(created.project)
+    assert known is not None
+    assert known.settings.privacy.redact == ("properties.card", "**.password")
+    assert (await changed(redact=[])).json()["privacy"]["redact"] == []
+    refused = await changed(redact=["user"])
+    assert (refused.status_code, refused.json()["field"]) == (422, "privacy.redact")
+    assert (await changed(ip="some")).status_code == 422
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 """A project's settings: what they may hold, how they are stored, and which actions start a trial."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache, lru_cache
+from typing import Any
 from zoneinfo import available_timezones
 
 import msgspec
@@ -40,7 +41,7 @@ def change_settings(
     *,
     time_zone: str | None = None,
     trial_actions: Sequence[str] | None = None,
-    privacy: PrivacyRules | None = None,
+    privacy: Mapping[str, Any] | None = None,
 ) -> ProjectSettings:
     """The settings with what is given replaced, one version higher; the same object when nothing differs.
 
@@ -56,9 +57,13 @@ def change_settings(
         changed = replace(changed, time_zone=time_zone)
     if trial_actions is not None:
         changed = replace(changed, trial_actions=_checked_actions(trial_actions))
-    if privacy is not None:
+    if privacy:
+        rules = msgspec.structs.replace(
+            changed.privacy,
+            **{name: tuple(value) if isinstance(value, list) else value for name, value in privacy.items()},
+        )
         try:
-            changed = replace(changed, privacy=check_rules(privacy))
+            changed = replace(changed, privacy=check_rules(rules))
         except RuleInvalid as error:
             raise InvalidValue(f"privacy.{error.field}", str(error)) from error
     return settings if changed == settings else replace(changed, version=settings.version + 1)

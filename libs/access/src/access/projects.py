@@ -1,9 +1,9 @@
 """The writing side of projects and their keys."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from asyncpg import Record, UniqueViolationError
 
@@ -117,15 +117,20 @@ class Projects:
         name: str | None = None,
         time_zone: str | None = None,
         trial_actions: Sequence[str] | None = None,
+        privacy: Mapping[str, Any] | None = None,
     ) -> ProjectEntry:
-        """Replace what is given. A settings change raises the settings' version; a name is no setting.
+        """Replace what is given, of the privacy rules by name.
+
+        A settings change raises the settings' version; a name is no setting.
 
         Raises NameTaken and InvalidValue; nothing is changed then.
         """
         async with changing(self._pool) as connection:
             before = (await _live(connection, project)).project
             wanted = before.name if name is None else _checked_name(name)
-            settings = change_settings(before.settings, time_zone=time_zone, trial_actions=trial_actions)
+            settings = change_settings(
+                before.settings, time_zone=time_zone, trial_actions=trial_actions, privacy=privacy
+            )
             if wanted != before.name:
                 await _rename(connection, project, wanted)
             if settings != before.settings:

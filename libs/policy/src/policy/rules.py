@@ -71,8 +71,9 @@ def _checked(field: str, paths: Sequence[str]) -> tuple[str, ...]:
         raise RuleInvalid(field, f"{field} takes at most {MAX_PATHS} paths.")
     for path in kept:
         root, *names = steps_of(path)
-        whole = (root == ANYWHERE and len(names) == 1) or root in ROOTS
-        if not whole or not names or not all(names) or "*" in "".join(names) or len(path) > MAX_PATH_CHARS:
+        rooted = root in ROOTS or (root == ANYWHERE and len(names) == 1)
+        named = bool(names) and all(names) and "*" not in "".join(names) and path.isprintable()
+        if not rooted or not named or len(path) > MAX_PATH_CHARS:
             raise RuleInvalid(
                 field,
                 f"{path[:60]!r} is no path. Write properties.NAME, traits.NAME or context.NAME, with more names "

@@ -27,6 +27,8 @@ _ASSERTIONS: Final = frozenset(
 _APPLICATORS: Final = frozenset({"properties", "additionalProperties", "items", "anyOf"})
 FORMATS: Final = frozenset({"date", "date-time", "email", "hostname", "ipv4", "ipv6", "time", "uri", "uuid"})
 
+_TYPES: Final = ("array", "boolean", "integer", "null", "number", "object", "string")
+
 Finding: TypeAlias = tuple[str, str, str | None]
 """Where (a dotted path), what is wrong, what to do."""
 
@@ -54,7 +56,10 @@ def check_schema(schema: dict[str, Any]) -> Iterator[Finding]:
             compile_schema(schema)
         except ValidationError as error:
             path = ".".join(str(step) for step in error.instance_path)
-            yield path, f"This is not JSON Schema: {error.message[:200]}.", None
+            if path.endswith(".pattern"):
+                yield path, "This pattern cannot be used.", "Look-around and back-references are not taken."
+            else:
+                yield path, f"This is not JSON Schema: {error.message[:200]}.", None
         except ValueError as error:
             yield "", f"This is not JSON Schema: {str(error)[:200]}.", None
 
@@ -106,7 +111,11 @@ class _Check:
                 yield where, f"At most {MAX_ALTERNATIVES} alternatives are taken.", None
             case "pattern", str() if len(value) > MAX_PATTERN_CHARS:
                 yield where, f"A pattern has at most {MAX_PATTERN_CHARS} characters.", None
-            case "format", _ if value not in FORMATS:
+            case "type", str() | list() if not all(
+                one in _TYPES for one in ([value] if isinstance(value, str) else value)
+            ):
+                yield where, f"{value!r:.60} is no type.", f"There are {', '.join(_TYPES)}."
+            case "format", _ if value not in tuple(FORMATS):
                 yield (
                     where,
                     f"{value!r:.40} is no format known here.",

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from access.cache import Access
 from access.issuing import TokenIssuer
 from access.logins import Logins
+from access.plans import Plans
 from access.projects import Projects
 from eventlog.consumer import Consumer
 from eventlog.errors import LogError
@@ -34,6 +35,8 @@ from stream_gateway.pages.assets import asset_routes, load_assets
 from stream_gateway.pages.notices import Notices
 from stream_gateway.pages.sessions import Sessions, session_routes
 from stream_gateway.pages.shell import page_routes
+from stream_gateway.plans.routes import plan_routes
+from stream_gateway.plans.traffic import RecentTraffic
 from stream_gateway.principals import Administrators, Readers
 from stream_gateway.projection.history import ensure_months
 from stream_gateway.projection.projector import BACKFILL, GROUP, LIVE, Projector
@@ -155,6 +158,7 @@ def _app(
     app.include_router(source_routes(Sources(pool, Projects(pool, clock)), readers, clock))
     outcomes = Outcomes(pool)
     replayer = Replayer(log, access, outcomes, clock)
+    app.include_router(plan_routes(Plans(pool, clock), RecentTraffic(pool), access, clock))
     app.include_router(rejected_routes(RejectedReads(pool), outcomes, replayer, access, clock))
     app.include_router(
         projects.router(Projects(pool, clock), logins, access, Administrators(access, settings.admin_token))

@@ -16,6 +16,7 @@ from access.model import Session
 from access.projects import ProjectEntry, Projects
 from eventmodel import ProjectId
 from lifecycle.errors import Problem
+from policy import Consent, IpRule, PrivacyRules
 from stream_gateway.principals import Administrators, Authority, as_problems, require_sees, sees
 
 
@@ -35,6 +36,34 @@ class CreatedProject(BaseModel):
     secret_key: str
 
 
+class PrivacyChange(BaseModel):
+    """What is absent or null stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ip: IpRule | None = None
+    redact: list[str] | None = None
+    hash: list[str] | None = None
+    consent: Consent | None = None
+    consent_categories: list[str] | None = None
+    opt_out_signals: bool | None = None
+
+
+class PrivacyView(BaseModel):
+    """See docs/privacy.md."""
+
+    ip: IpRule
+    redact: list[str]
+    hash: list[str]
+    consent: Consent
+    consent_categories: list[str]
+    opt_out_signals: bool
+
+    @classmethod
+    def of(cls, rules: PrivacyRules) -> "PrivacyView":
+        return cls.model_validate(rules, from_attributes=True)
+
+
 class ProjectChange(BaseModel):
     """What is absent or null stays as it is."""
 
@@ -43,6 +72,7 @@ class ProjectChange(BaseModel):
     name: str | None = None
     time_zone: str | None = None
     trial_actions: list[str] | None = None
+    privacy: PrivacyChange | None = None
 
 
 class ProjectView(BaseModel):
@@ -52,6 +82,7 @@ class ProjectView(BaseModel):
     demo: bool
     time_zone: str
     trial_actions: list[str]
+    privacy: PrivacyView
     settings_version: int
 
     @classmethod
@@ -64,6 +95,7 @@ class ProjectView(BaseModel):
             demo=settings.demo,
             time_zone=settings.time_zone,
             trial_actions=list(settings.trial_actions),
+            privacy=PrivacyView.of(settings.privacy),
             settings_version=settings.version,
         )
 
@@ -159,7 +191,11 @@ def router(projects: Projects, logins: Logins, access: Access, administrators: A
         own = await administrators.over(request, project)
         with as_problems():
             entry = await projects.change(
-                own, name=change.name, time_zone=change.time_zone, trial_actions=change.trial_actions
+                own,
+                name=change.name,
+                time_zone=change.time_zone,
+                trial_actions=change.trial_actions,
+                privacy={} if change.privacy is None else change.privacy.model_dump(exclude_none=True),
             )
         await _follow(access)
         return ProjectView.of(entry)

@@ -1,0 +1,1 @@
+"""Tracking plans: shown, applied, tried on recent traffic, learned from it."""
