@@ -105,6 +105,14 @@ def test_a_pseudonym_that_comes_again_stays() -> None:
     assert _applied(rules, properties=first.properties).properties == first.properties
 
 
+@pytest.mark.parametrize("value", ["\ud800", ["\ud800"], float("nan"), 10**400])
+def test_what_cannot_be_stored_has_a_pseudonym_where_the_refused_event_is_kept(value: Any) -> None:
+    privacy = compile_policy(PrivacyRules(hash=("properties.x",)), b"key", None).privacy
+    kept = privacy.of_native({"properties": {"x": value}}, None)
+    assert kept is not None
+    assert kept["properties"]["x"].startswith("hmac-sha256:")
+
+
 @pytest.mark.parametrize("value", [7, 7.5, True, ["a"], {"b": 1, "a": 2}])
 def test_what_is_no_text_has_a_pseudonym_too_and_nothing_stays_nothing(value: Any) -> None:
     rules = PrivacyRules(hash=("properties.x",))

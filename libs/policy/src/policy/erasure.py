@@ -1,11 +1,10 @@
 """Removes values at paths, or puts pseudonyms in their place."""
 
 import hmac
+import json
 import re
 from collections.abc import Iterable
 from typing import Any, Final, Literal, TypeAlias
-
-import msgspec
 
 from eventmodel.event import Mark
 from policy.rules import ANYWHERE, steps_of
@@ -14,8 +13,6 @@ Deed: TypeAlias = Literal["redact", "hash"]
 
 _MARKS: Final[dict[Deed, Mark]] = {"redact": "redacted", "hash": "hashed"}
 _PSEUDONYM: Final = re.compile(r"hmac-sha256:[0-9a-f]{64}")
-
-_encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 class _Node:
@@ -111,5 +108,7 @@ class Erasure:
         """
         if value is None or (type(value) is str and _PSEUDONYM.fullmatch(value)):
             return value
-        text = value.encode() if type(value) is str else _encode(value)
-        return "hmac-sha256:" + hmac.digest(self._key, text, "sha256").hex()
+        # A refused event may hold what is no Unicode and no JSON number.
+        text = value if type(value) is str else json.dumps(value, sort_keys=True)
+        digest = hmac.digest(self._key, text.encode(errors="surrogatepass"), "sha256")
+        return "hmac-sha256:" + digest.hex()
