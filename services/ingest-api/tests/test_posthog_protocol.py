@@ -143,6 +143,17 @@ async def test_a_body_is_understood_in_every_form_with_its_token_in_every_place(
             {"kind": "track", "action": "$groupidentify", "user": "ada", "account": "acme"},
         ),
         (
+            {
+                "event": "$groupidentify",
+                "properties": {
+                    "$group_type": "company",
+                    "$group_key": "beta",
+                    "$groups": {"company": "acme"},
+                },
+            },
+            {"kind": "group", "account": "beta"},
+        ),
+        (
             {"event": "Paid", "properties": {"$groups": {"project": "p1", "account": "acme"}}},
             {"account": "acme"},
         ),
