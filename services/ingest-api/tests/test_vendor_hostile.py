@@ -108,3 +108,15 @@ async def test_nesting_of_any_depth_is_answered(
         for body in bodies if method == "POST" else ():
             answer = await client.post(path, content=body, headers=stand.authorization)
             assert answer.status_code < 500, path
+
+
+async def test_more_fields_than_anybody_has_are_answered(
+    stand: IngestStand, client: httpx.AsyncClient
+) -> None:
+    fields = "&".join(f"f{number}=1" for number in range(1_001))
+    for method, path in ROUTES:
+        for query, body in ((fields, b""), ("", fields.encode()), ("verbose=1", fields.encode())):
+            answer = await client.request(
+                method, f"{path}?{query}", content=body, headers=stand.authorization
+            )
+            assert answer.status_code < 500, path

@@ -54,9 +54,10 @@ class VendorRoute:
         with self._inflight.reserve() as reservation:
             vendor = match.rows[0].vendor
             request = Request(scope, vendor, match.path, match.parameters, b"")
-            # Whose form an answer takes while the body is not known.
-            row = _fitting(match.rows, request) or match.rows[0]
+            row = match.rows[0]
             try:
+                # Whose form an answer takes while the body is not known.
+                row = _fitting(match.rows, request) or row
                 body, received_bytes = await read_body(scope, receive, reservation)
                 self._received.inc(received_bytes)
                 self._decoded.inc(len(body))
