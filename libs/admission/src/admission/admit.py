@@ -11,7 +11,13 @@ from admission.body import too_large
 from admission.events import Receipt, read_event
 from admission.faults import INT_MAX, INT_MIN, explain, inspect
 from admission.framing import Broken, Piece, split
-from admission.limits import MAX_BODY_BYTES, MAX_DEPTH, MAX_EVENT_BYTES, MAX_QUARANTINED_BYTES
+from admission.limits import (
+    MAX_BODY_BYTES,
+    MAX_DEPTH,
+    MAX_EVENT_BYTES,
+    MAX_EVENTS,
+    MAX_QUARANTINED_BYTES,
+)
 from admission.refusal import Fault, Refused
 from eventmodel import Event, Origin, ProjectId, Rejection, Sender
 from eventmodel.topics import MAX_RECORD_BYTES
@@ -22,10 +28,13 @@ Wire: TypeAlias = tuple[bytes, bytes]
 """(key, value) of one record."""
 
 _decode = msgspec.json.Decoder().decode
+_decode_array = msgspec.json.Decoder(list[dict[str, Any]]).decode
+_decode_lines = msgspec.json.Decoder(dict[str, Any]).decode_lines
 _encode = msgspec.json.Encoder().encode
 # What departs from a plan of these modes is stored all the same.
 _STORED = frozenset({"observe", "warn"})
 _KEY = re.compile(rb'"\s*:')
+_SPACED_COLONS = (b" :", b"\t:", b"\n:", b"\r:")
 
 
 class Kept(NamedTuple):
@@ -99,17 +108,27 @@ def admit(
     receipt = Receipt(project, received_at, origin, run, idempotency_key, sender, client, policy)
     admitted = Admitted()
     messages = admitted.messages
-    for index, piece in enumerate(split(body)):
-        raw = piece.raw if isinstance(piece, Broken) else bytes(piece)
+    plain = _plain(body)
+    pieces = split(body) if plain is None else None
+
+    def raw(index: int) -> bytes:
+        nonlocal pieces
+        if pieces is None:
+            pieces = split(body)
+        piece = pieces[index]
+        return piece.raw if isinstance(piece, Broken) else bytes(piece)
+
+    for index, piece in enumerate(plain or pieces or ()):
         try:
-            wire, verdict = _record(_object(piece, raw), index, receipt)
+            given = piece if isinstance(piece, dict) else _object(piece, raw(index))
+            wire, verdict = _record(given, index, receipt)
         except Refused as refused:
-            admitted.refuse(index, refused.fault, _kept_body(raw, receipt))
+            admitted.refuse(index, refused.fault, _kept_body(raw(index), receipt))
         else:
             if verdict is None:
                 messages.append(wire)
             else:
-                kept = None if verdict.mode in _STORED else _kept_body(raw, receipt)
+                kept = None if verdict.mode in _STORED else _kept_body(raw(index), receipt)
                 admitted.judge(index, wire, verdict, kept)
     return admitted
 
@@ -226,6 +245,24 @@ def _record(given: Mapping[str, Any], index: int, receipt: Receipt) -> tuple[Wir
     return (key, value), verdict
 
 
+def _plain(body: bytes) -> list[dict[str, Any]] | None:
+    """The events of a body, decoded at once; None where one of them is to be looked at alone.
+
+    That is where the body is large, not JSON, holds something else than objects, or may break one of the rules
+    that the decoder does not keep.
+    """
+    if len(body) > MAX_EVENT_BYTES or b"\\u0000" in body:
+        return None
+    decode = _decode_lines if body.startswith(b"{") else _decode_array
+    try:
+        events = decode(body)
+        if len(events) <= MAX_EVENTS and _keys_of_array(events, 0) == _key_ends(body):
+            return events
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, _SuspiciousError):
+        return None
+    return None
+
+
 def _object(piece: Piece, raw: bytes) -> dict[str, Any]:
     """The decoded event, when its JSON keeps every rule; raises Refused.
 
@@ -255,9 +292,16 @@ def _is_suspicious(given: dict[str, Any], raw: bytes) -> bool:
     if b"\\u0000" in raw:
         return True
     try:
-        return _keys_of_object(given, 1) != len(_KEY.findall(raw))
+        return _keys_of_object(given, 1) != _key_ends(raw)
     except _SuspiciousError:
         return True
+
+
+def _key_ends(raw: bytes) -> int:
+    """How many quotes stand before a colon, with or without space between them."""
+    if any(space in raw for space in _SPACED_COLONS):
+        return len(_KEY.findall(raw))
+    return raw.count(b'":')
 
 
 class _SuspiciousError(Exception):

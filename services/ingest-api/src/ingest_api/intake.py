@@ -170,7 +170,7 @@ class Intake:
             self._metrics.counter(PLAN_VIOLATIONS, *violation).inc()
         headers = [*self._left(project)]
         if admitted.messages:
-            messages = [Message(key, value) for key, value in admitted.messages]
+            messages = list(map(Message._make, admitted.messages))
             headers.append(_DURABILITY[await self._keep(topics.EVENTS, messages, began_s)])
             self._hot_keys.note(messages, began_s)
             self._events["accepted"].inc(len(messages))
