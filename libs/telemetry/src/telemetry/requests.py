@@ -6,13 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 from time import perf_counter
 
-from prometheus_client import Histogram
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from telemetry.catalog import HTTP_REQUEST_SECONDS
 from telemetry.logs import get_logger, request_id
-from telemetry.metrics import Metrics
+from telemetry.metrics import Histogram, Metrics
 
 _log = get_logger("telemetry.requests")
 _levels = logging.getLogger("telemetry.requests")

@@ -3,9 +3,8 @@
 from types import TracebackType
 from typing import Self
 
-from prometheus_client import Gauge
-
 from lifecycle.errors import Problem
+from telemetry.metrics import Gauge
 
 _RETRY_AFTER_S = 1
 
@@ -17,7 +16,7 @@ class Inflight:
         self._max_bytes = max_bytes
         self._bytes = 0
         # Read when somebody looks, for the number changes twice with each request.
-        gauge.set_function(lambda: self._bytes)
+        gauge.follow(lambda: self._bytes)
 
     def reserve(self) -> "Reservation":
         """A reservation of nothing yet, given back at the end."""
