@@ -9,8 +9,9 @@ READY := $(VENV)/.ready
 PORT ?= 8087
 DATA ?= .footfall
 DEMO ?= 1
+DURATION ?= 3600
 
-.PHONY: help setup run check format lint imports types unit isolated test bench screenshots lock clean
+.PHONY: help setup run check format lint imports types unit isolated test bench soak screenshots lock clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,6 +55,9 @@ test: setup ## Everything, on real Kafka and real PostgreSQL
 
 bench: setup ## Print the cost of admission, ingest (beside Bento, where there is Go), append, projection, fan-out and the pages
 	@PYTHONPATH=tests/support $(BIN)/python tests/bench
+
+soak: setup ## Load ingest with 80 % of what it can take and watch its memory (DURATION=3600 seconds)
+	@PYTHONPATH=tests/support $(BIN)/python tests/bench/soak.py $(DURATION)
 
 screenshots: setup ## Photograph the pages of a fresh demo: build/screenshots, and docs/images for the README
 	@PYTHONPATH=tests/support $(BIN)/python tests/support/screenshots.py --readme
