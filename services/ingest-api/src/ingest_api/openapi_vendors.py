@@ -104,18 +104,19 @@ def _add_body(operation: dict[str, Any], row: Row, example: Example | None) -> N
 
 
 def _replies(row: Row, method: str, path: str, example: Example | None) -> Iterator[Reply]:
-    """What the vendor's code says to each outcome."""
-    request = _request(row, method, path, example)
-    if isinstance(row.speaks, Call):
-        with suppress(BodyRefused):
-            yield row.speaks.answer(request)
+    """What the vendor's code says to each outcome of the example, and of a request that asks for nothing."""
+    for asked in (example, None):
+        request = _request(row, method, path, asked)
+        if isinstance(row.speaks, Call):
+            with suppress(BodyRefused):
+                yield row.speaks.answer(request)
+            for problem in _PROBLEMS:
+                yield Reply(problem.status, problem.message.encode(), "text/plain; charset=utf-8")
+            continue
+        yield row.speaks.answer(request, Outcome(Admitted()))
+        yield row.speaks.answer(request, Outcome(Admitted(rejections=[_REJECTION], rejected_bodies=[None])))
         for problem in _PROBLEMS:
-            yield Reply(problem.status, problem.message.encode(), "text/plain; charset=utf-8")
-        return
-    yield row.speaks.answer(request, Outcome(Admitted()))
-    yield row.speaks.answer(request, Outcome(Admitted(rejections=[_REJECTION], rejected_bodies=[None])))
-    for problem in _PROBLEMS:
-        yield row.speaks.answer(request, Outcome(None, problem))
+            yield row.speaks.answer(request, Outcome(None, problem))
 
 
 def _request(row: Row, method: str, path: str, example: Example | None) -> Request:
