@@ -23,6 +23,7 @@ from access.cache import open_access
 from eventlog.memory import MemoryLog
 from eventmodel import topics
 from footfall.suite_settings import load_settings
+from ingest_api.protocols.table import TABLE
 from lifecycle.clock import SystemClock
 from lifecycle.database import open_pool
 from telemetry.metrics import Metrics
@@ -241,6 +242,13 @@ def test_a_decision_has_its_parts_and_one_line_that_can_be_quoted(page: Path) ->
 def test_decisions_are_numbered_without_gaps_and_listed() -> None:
     assert [int(page.name[:4]) for page in DECISIONS] == list(range(1, len(DECISIONS) + 1))
     assert {page.name for page in DECISIONS if f"decisions/{page.name}" not in ARCHITECTURE} == set()
+
+
+def test_every_vendor_of_the_table_has_its_migration_page_and_the_index_lists_all() -> None:
+    pages = {page.stem for page in (DOCS / "migrating").glob("*.md")} - {"README"}
+    assert pages == {row.vendor for row in TABLE}
+    index = (DOCS / "migrating" / "README.md").read_text()
+    assert {page for page in pages if f"({page}.md)" not in index} == set()
 
 
 def test_every_service_has_a_page_that_says_how_to_run_it() -> None:
