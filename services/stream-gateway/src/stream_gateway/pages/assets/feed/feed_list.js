@@ -1,6 +1,6 @@
 /** The list of the feed: a window of rows over the page's scrolling, which stands still while it is read. */
 import { visit } from "../app.js";
-import { identityOf } from "./feed.js";
+import { identityOf } from "./feed_history.js";
 import { EventRow, GapRow } from "./feed_row.js";
 import { useKeys } from "../frame/keyboard.js";
 import { accountLink, personOf } from "../links.js";

@@ -1,7 +1,7 @@
 /** The live feed as one sees it: its state and tools on top, the events below. */
 import { Connection } from "./connection.js";
 import { Failure } from "../failure.js";
-import { SHOWN_MOST } from "./feed.js";
+import { SHOWN_MOST } from "./feed_history.js";
 import { FeedList, useNarrow, useReading } from "./feed_list.js";
 import { FilterField } from "./filter_field.js";
 import { choose, clearFilters, FilterChips, filters, readFilters } from "./filters.js";
