@@ -61,12 +61,14 @@ class Courier:
             if self._closed:
                 raise RuntimeError("The client is closed.")
             dispatch = self._started()
+            queue = dispatch.queue
+            was_full = queue.has_full_body
             try:
                 kept = dispatch.put(event, monotonic())
             except OSError as error:
                 self._count_drop(dispatch, str(error))
                 return True
-            if dispatch.queue.waiting == 1 or dispatch.queue.has_full_body:
+            if queue.waiting == 1 or (queue.has_full_body and not was_full):
                 self._changed.notify_all()
             return kept
 
