@@ -1,5 +1,6 @@
 """Privacy rules: whatever stands at a path of theirs is in no event and in nothing that is kept."""
 
+import hmac
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -99,6 +100,12 @@ def test_a_pseudonym_is_the_same_for_the_same_value_of_a_project_alone() -> None
     assert first.properties["mail"] != first.traits["mail"]
 
 
+@pytest.mark.parametrize("key", [b"", b"key", b"k" * 64, b"k" * 65])
+def test_a_pseudonym_is_an_hmac(key: bytes) -> None:
+    event = _applied(PrivacyRules(hash=("properties.x",)), key, properties={"x": "ada"})
+    assert event.properties["x"] == "hmac-sha256:" + hmac.digest(key, b"ada", "sha256").hex()
+
+
 def test_a_pseudonym_that_comes_again_stays() -> None:
     rules = PrivacyRules(hash=("properties.mail",))
     first = _applied(rules, properties={"mail": "ada@acme.example"})
@@ -125,6 +132,16 @@ def test_of_two_rules_for_one_value_it_is_removed() -> None:
         PrivacyRules(redact=("**.mail",), hash=("properties.mail",)), properties={"mail": "x", "y": 1}
     )
     assert (event.properties, event.marks) == ({"y": 1}, ["redacted"])
+
+
+def test_a_path_also_names_a_key_that_holds_dots_and_leads_through_lists() -> None:
+    rules = PrivacyRules(redact=("properties.card.number",))
+    for sent, kept in (
+        ({"card.number": SECRET}, {}),
+        ({"card": [{"number": SECRET, "kind": "visa"}, 7]}, {"card": [{"kind": "visa"}, 7]}),
+        ({"number": 7, "card": {"x": {"number": 7}}}, {"number": 7, "card": {"x": {"number": 7}}}),
+    ):
+        assert _applied(rules, properties=sent).properties == kept
 
 
 def test_an_event_that_no_rule_touches_bears_no_mark() -> None:

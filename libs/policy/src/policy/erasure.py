@@ -1,6 +1,6 @@
 """Removes values at paths, or puts pseudonyms in their place."""
 
-import hmac
+import hashlib
 import json
 import re
 from collections.abc import Iterable
@@ -12,6 +12,7 @@ from policy.rules import ANYWHERE, steps_of
 Deed: TypeAlias = Literal["redact", "hash"]
 
 _MARKS: Final[dict[Deed, Mark]] = {"redact": "redacted", "hash": "hashed"}
+_BLOCK_BYTES: Final = 64
 _PSEUDONYM: Final = re.compile(r"hmac-sha256:[0-9a-f]{64}")
 
 
@@ -35,7 +36,12 @@ class Erasure:
     """Paths compiled. Names are compared without case; of two rules for one value, redaction wins."""
 
     def __init__(self, redact: Iterable[str], hashed: Iterable[str], hash_key: bytes) -> None:
-        self._key = hash_key
+        # HMAC of RFC 2104 in its two halves, begun once: `hmac` begins with the key again for each value.
+        block = (hash_key if len(hash_key) <= _BLOCK_BYTES else hashlib.sha256(hash_key).digest()).ljust(
+            _BLOCK_BYTES, b"\0"
+        )
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
         self._roots = _Node()
         self._anywhere: dict[str, Deed] = {}
         self._names: dict[str, Deed] = {}
@@ -74,9 +80,20 @@ class Erasure:
         if type(value) is dict:
             return self._of_object(value, node, anywhere, marks)
         if type(value) is list:
-            kept = [self._of(item, node, anywhere, marks) for item in value]
-            return kept if any(new is not old for new, old in zip(kept, value, strict=True)) else value
+            return self._of_array(value, node, anywhere, marks)
         return value
+
+    def _of_array(
+        self, value: list[Any], node: _Node | None, anywhere: dict[str, Deed], marks: set[Mark]
+    ) -> list[Any]:
+        kept = value
+        for number, item in enumerate(value):
+            if type(item) is dict or type(item) is list:
+                new = self._of(item, node, anywhere, marks)
+                if new is not item:
+                    kept = list(value) if kept is value else kept
+                    kept[number] = new
+        return kept
 
     def _of_object(
         self, value: dict[str, Any], node: _Node | None, anywhere: dict[str, Deed], marks: set[Mark]
@@ -84,10 +101,16 @@ class Erasure:
         kept: dict[str, Any] | None = None
         for name, item in value.items():
             folded = name.casefold()
-            below = None if node is None else node.find(folded.split(".") if "." in folded else (folded,))
+            below = None
+            if node is not None:
+                below = node.below.get(folded)
+                if below is None and "." in folded:
+                    below = node.find(folded.split("."))
             deed = anywhere.get(folded)
             if below is not None and below.deed is not None and deed != "redact":
                 deed = below.deed
+            if deed is None and type(item) is not dict and type(item) is not list:
+                continue
             if deed == "redact":
                 kept = dict(value) if kept is None else kept
                 del kept[name]
@@ -110,5 +133,7 @@ class Erasure:
             return value
         # A refused event may hold what is no Unicode and no JSON number.
         text = value if type(value) is str else json.dumps(value, sort_keys=True)
-        digest = hmac.digest(self._key, text.encode(errors="surrogatepass"), "sha256")
-        return "hmac-sha256:" + digest.hex()
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(text.encode(errors="surrogatepass"))
+        outer.update(inner.digest())
+        return "hmac-sha256:" + outer.hexdigest()
