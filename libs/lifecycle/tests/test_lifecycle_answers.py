@@ -1,6 +1,8 @@
 """How an answer is handed to the socket: whole where its length is known, at once where it is a stream."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Sequence
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -49,18 +51,37 @@ def _body(body: bytes, *, more: bool = False) -> Message:
     return {"type": "http.response.body", "body": body, "more_body": more}
 
 
-async def _written(app: ASGIApp, method: str = "GET") -> _Socket:
+async def _written(app: ASGIApp, method: str = "GET", count: int = 1) -> _Socket:
     server = Server(app, Metrics("probe"), Limits())
     server.config.load()
     protocol = GuardedProtocol(server.config, ServerState(), {})  # type: ignore[arg-type]  # as Server makes it
     written = _Socket()
     protocol.connection_made(written)
-    protocol.data_received(f"{method} / HTTP/1.1\r\nhost: x\r\n\r\n".encode())
-    async with asyncio.timeout(10):
-        while protocol.tasks:
-            await asyncio.sleep(0)
+    for _ in range(count):
+        protocol.data_received(f"{method} / HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+        async with asyncio.timeout(10):
+            while protocol.tasks:
+                await asyncio.sleep(0)
     protocol.connection_lost(None)
     return written
+
+
+async def test_an_answered_request_is_gone_with_the_next_one() -> None:
+    """Nothing is left to the garbage collector, which looks rarely."""
+    requests: list[weakref.ref[object]] = []
+    answer = _sending(_start(LENGTH_5), _body(b"hello"))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        requests.append(weakref.ref(receive.__self__))  # type: ignore[attr-defined]  # a request's own method
+        await answer(scope, receive, send)
+
+    gc.disable()
+    try:
+        await _written(app, count=3)
+        assert len(requests) == 3
+        assert [request() for request in requests[:2]] == [None, None]
+    finally:
+        gc.enable()
 
 
 async def test_an_answer_of_known_length_leaves_in_one_write() -> None:

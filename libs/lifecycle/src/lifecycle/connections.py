@@ -237,19 +237,19 @@ class _Outlet:
     be told that the connection was reset, and not what the answer says.
     """
 
-    __slots__ = ("_cycle", "_held", "_protocol", "_started", "_transport")
+    __slots__ = ("_cycle", "_held", "_protocol", "_transport")
 
     def __init__(self, protocol: GuardedProtocol, cycle: RequestResponseCycle) -> None:
         self._protocol = protocol
-        self._cycle = cycle
         self._transport = protocol.transport
-        self._started = False
+        self._cycle: RequestResponseCycle | None = cycle
         self._held = b""
 
     def write(self, data: bytes) -> None:
         cycle = self._cycle
-        if not self._started and cycle.response_started:
-            self._started = True
+        if cycle is not None and cycle.response_started:
+            # Each would keep the other alive until the garbage collector comes by.
+            self._cycle = None
             if cycle.expected_content_length > 0 and cycle.scope["method"] != "HEAD":
                 self._held = data
                 return
