@@ -129,6 +129,29 @@ async def test_another_vendors_sdk_sees_success_and_the_native_event_is_kept() -
     assert json.loads(record.body) == sent
 
 
+@pytest.mark.parametrize("query", ["ip=0", "ip=1"])
+async def test_mixpanels_ip_says_whether_the_browsers_address_is_the_persons(query: str) -> None:
+    stand = await open_stand()
+    sent = {"event": "a", "properties": {"token": stand.write_key, "distinct_id": "ada"}}
+    response = await _post(stand, [sent], f"/track?{query}", **BROWSER)
+    assert response.status_code == 200
+    [event] = await stand.events()
+    assert event.context.get("ip") == (None if query == "ip=0" else "198.51.100.0")
+
+
+async def test_every_vendors_sdk_sees_success_of_what_is_quarantined_and_no_value_in_a_refusal() -> None:
+    stand = await open_stand(plan=PLAN, rules=PrivacyRules(redact=("properties.card",)))
+    item = {
+        "event": "opened report",
+        "properties": {"distinct_id": "ada", "card": "zqsecret", "time": 1_700_000_000},
+    }
+    answer = (await _post(stand, [item], "/import?strict=1")).json()
+    assert (answer["code"], answer["num_records_imported"]) == (200, 1)
+    refused = await _post(stand, [{**item, "event": "paid"}], "/import?strict=1")
+    assert refused.status_code == 400
+    assert "zqsecret" not in refused.text
+
+
 async def test_a_browser_is_recorded_and_a_server_is_not() -> None:
     stand = await open_stand()
     await _post(stand, _event("a"), **BROWSER)

@@ -60,6 +60,11 @@ class Admitted(msgspec.Struct, kw_only=True):
     warnings: list[Rejection] = []
     violations: list[tuple[Mode, str]] = []
 
+    @property
+    def taken(self) -> int:
+        """How many events their sender need not care for any more."""
+        return len(self.messages) + len(self.quarantined)
+
     def refuse(self, index: int, fault: Fault, kept: Kept | None) -> None:
         """Add a rejection."""
         self.rejections.append(_rejection(index, fault))

@@ -93,7 +93,7 @@ class Outcome(NamedTuple):
     def refusal(self) -> Problem | None:
         """Why nothing was taken: the problem, or of rejected events the first one's; None if any was taken."""
         admitted = self.admitted
-        if admitted is None or admitted.messages or admitted.quarantined or not admitted.rejections:
+        if admitted is None or admitted.taken or not admitted.rejections:
             return self.problem
         first = admitted.rejections[0]
         return Problem(400, first.code, first.message, field=first.field, hint=first.hint)

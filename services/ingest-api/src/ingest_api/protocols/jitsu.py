@@ -19,9 +19,9 @@ def answer(request: Request, outcome: Outcome) -> Reply:
         return _refused(outcome.problem)
     admitted = outcome.admitted
     assert admitted is not None
-    said: dict[str, object] = {"ok": bool(admitted.messages or not admitted.rejections)}
+    said: dict[str, object] = {"ok": bool(admitted.taken or not admitted.rejections)}
     if request.path.endswith("/batch"):
-        taken = len(admitted.messages)
+        taken = admitted.taken
         said |= {"receivedEvents": taken + len(admitted.rejections), "okEvents": taken}
     if admitted.rejections:
         said["errors"] = [f"{rejected.index}: {rejected.message}" for rejected in admitted.rejections]

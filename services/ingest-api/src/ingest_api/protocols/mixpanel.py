@@ -60,11 +60,19 @@ def decode(request: Request) -> Decoded:
     token = next(filter(None, tokens), None)
     sent_at = _sent_at(request)
     read = _READERS[request.path]
+    unaddressed = request.query.get("ip") == "0"
     told: list[Item] = []
     for index, (item, its_token) in enumerate(zip(items, tokens, strict=True)):
         for given in _read(read, item, sent_at) if its_token in (None, token) else [_ANOTHER_TOKEN]:
-            told.append(Item(index, given, item))
+            told.append(Item(index, _unaddressed(given) if unaddressed else given, item))
     return Decoded(_key(request, token), told)
+
+
+def _unaddressed(given: Mapping[str, Any] | Fault) -> Mapping[str, Any] | Fault:
+    """The event as it is when the request's address is not to be taken for the person's."""
+    if isinstance(given, Fault):
+        return given
+    return {**given, "context": {"ip": "0.0.0.0", **object_of(given.get("context"))}}  # noqa: S104  # none
 
 
 def answer(request: Request, outcome: Outcome) -> Reply:
@@ -178,8 +186,7 @@ def _status(request: Request, outcome: Outcome, fault: Problem | None) -> Mappin
         return {"status": 0, "error": fault.message}
     if request.path != _IMPORT or outcome.admitted is None:
         return {"status": 1, "error": None}
-    stored = len(outcome.admitted.messages)
-    return {"status": 1, "error": None, "code": 200, "num_records_imported": stored}
+    return {"status": 1, "error": None, "code": 200, "num_records_imported": outcome.admitted.taken}
 
 
 def _import_status(outcome: Outcome, *, strict: bool) -> tuple[int, Mapping[str, Any]]:
@@ -189,7 +196,7 @@ def _import_status(outcome: Outcome, *, strict: bool) -> tuple[int, Mapping[str,
         assert problem is not None
         phrase = _PHRASES.get(problem.status, "Error")
         return problem.status, {"code": problem.status, "error": problem.message, "status": phrase}
-    stored = len(admitted.messages)
+    stored = admitted.taken
     if not strict or not admitted.rejections:
         return 200, {"code": 200, "num_records_imported": stored, "status": "OK"}
     failed = [
@@ -206,7 +213,7 @@ def _import_status(outcome: Outcome, *, strict: bool) -> tuple[int, Mapping[str,
 
 
 def _failed(rejection: Rejection, kept: Kept | None) -> Mapping[str, Any]:
-    item = {} if kept is None else object_of(msgspec.json.decode(kept.body))
+    item = {} if kept is None or not kept.body else object_of(msgspec.json.decode(kept.body))
     insert_id = text_of(object_of(item.get("properties")).get("$insert_id")) or ""
     message = f"{rejection.message} {rejection.hint}" if rejection.hint else rejection.message
     return {
