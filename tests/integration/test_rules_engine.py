@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from access.projects import OWNERS, Projects
+from enrichment import Enricher
 from eventlog.batch import Batch
 from eventlog.errors import LogUnavailable
 from eventlog.memory import MemoryLog
@@ -30,7 +31,7 @@ class Parts:
         self.gone: set[ProjectId] = set()
         self.book = RuleBook(rules.pool, rules.metrics)
         self.relay = Relay(rules.pool, rules.log, rules.metrics)
-        self.engine = Engine(self.book, self.relay, rules.metrics, self._exists)
+        self.engine = Engine(self.book, self.relay, rules.metrics, self._exists, Enricher())
 
     async def _exists(self, project: ProjectId) -> bool:
         return project not in self.gone
@@ -223,3 +224,28 @@ async def test_pages_follow_each_other_without_gap_or_repeat(parts: Parts) -> No
     times = [action["received_at"] for action in await parts.rules.actions()]
     assert times == sorted(times, reverse=True)
     assert timedelta(0) <= datetime.now(UTC) - datetime.fromisoformat(times[0]) < timedelta(minutes=5)
+
+
+async def test_a_rule_asks_what_the_context_tells_and_no_sender_can_claim_it(parts: Parts) -> None:
+    await parts.rules.put(
+        'rule "all" { on any where $event.enriched.bot == true '
+        'do dashboard(note: "{{ event.enriched.referrer_domain }}") }'
+    )
+    await parts.book.refresh()
+    page = {"url": "https://acme.example/", "referrer": "https://news.example/1"}
+    contexts: list[dict[str, object]] = [
+        {"user_agent": "Googlebot/2.1", "page": page},
+        {
+            "user_agent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/130.0.0.0 Safari/537.36",
+            "page": page,
+        },
+        {"enriched": {"bot": True}},
+        {},
+    ]
+    project = parts.rules.main.project
+    events = [make_event(project, n, context=context) for n, context in enumerate(contexts)]
+    batch = Batch([record_of(event, n) for n, event in enumerate(events)], [])
+    async with parts.rules.pool.acquire() as connection, connection.transaction():
+        await parts.engine.apply(connection, batch)
+    (action,) = await parts.rules.actions()
+    assert (action["event"]["id"], action["note"]) == ("e0", "news.example")

@@ -126,6 +126,7 @@ def make_event(
     origin: Origin = "live",
     age: timedelta = timedelta(),
     properties: Mapping[str, Any] | None = None,
+    context: Mapping[str, Any] | None = None,
 ) -> Event:
     """Event `number` of the project, which occurred `age` ago."""
     now = datetime.now(UTC)
@@ -141,6 +142,7 @@ def make_event(
         account="acme",
         run=None if origin == "live" else "r1",
         properties=dict(properties or {}),
+        context=dict(context or {}),
     )
 
 

@@ -8,6 +8,7 @@ KNOWN: frozenset[str] = frozenset(
         "FOOTFALL_ACK_TIMEOUT_S",
         "FOOTFALL_ADMIN_TOKEN",
         "FOOTFALL_BODY_DEADLINE_S",
+        "FOOTFALL_COUNTRY_DATABASE",
         "FOOTFALL_DATABASE_URL",
         "FOOTFALL_DRAIN_S",
         "FOOTFALL_HEADER_DEADLINE_S",

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 
 from access import Access, AccessUnavailable
 from access.projects import Projects
+from enrichment import open_enricher
 from eventlog.consumer import Consumer
 from eventlog.errors import LogUnavailable
 from eventlog.parts import StoreUnavailable
@@ -51,6 +52,7 @@ async def open_service(
     metrics: Metrics,
 ) -> AsyncIterator[Service]:
     """The service on its collaborators, which stay the caller's; its work begins with its tasks."""
+    enricher = open_enricher(settings.country_database)
     book = RuleBook(pool, metrics)
     relay = Relay(pool, log, metrics)
     purge = Purge(pool, Projects(pool, clock))
@@ -60,7 +62,7 @@ async def open_service(
         backfill=[topics.BACKFILL],
         log=log,
         store=await open_parts(pool, GROUP),
-        handler=Engine(book, relay, metrics, lambda project: _exists(access, project)),
+        handler=Engine(book, relay, metrics, lambda project: _exists(access, project), enricher),
         clock=clock,
         metrics=metrics,
     )
@@ -90,7 +92,12 @@ async def open_service(
         app=create_app(settings, pool=pool, access=access, book=book, metrics=metrics),
         tasks={"rules": book.run, "consumer": consume, "relay": relay.run, "purge": purge.run},
         drain=_nothing_to_flush,
-        checks={"log": log_answers, "database": database_answers, "rules": consumer.check},
+        checks={
+            "log": log_answers,
+            "database": database_answers,
+            "rules": consumer.check,
+            "countries": enricher.check,
+        },
         metrics=metrics,
     )
 

@@ -6,12 +6,16 @@ from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import TypeAlias
 
+import msgspec
+
+from enrichment import Enricher
 from eventlog.batch import Batch
 from eventlog.port import Record
 from eventmodel import Event, ProjectId
 from eventmodel.wire import decode, split_key
 from rule_engine.actions import REASONS, Action, Cause, Reason, Recording, action_key, record
 from rule_engine.database import Connection
+from rule_engine.evaluation import ENRICHED
 from rule_engine.relay import Relay
 from rule_engine.rulebook import CompiledRule, RuleBook
 from telemetry import catalog
@@ -34,9 +38,15 @@ class Engine:
     """
 
     def __init__(
-        self, book: RuleBook, relay: Relay, metrics: Metrics, exists: Callable[[ProjectId], Awaitable[bool]]
+        self,
+        book: RuleBook,
+        relay: Relay,
+        metrics: Metrics,
+        exists: Callable[[ProjectId], Awaitable[bool]],
+        enricher: Enricher,
     ) -> None:
         self._book = book
+        self._enricher = enricher
         self._relay = relay
         self._exists = exists
         self._tally = Counter[str]()
@@ -78,7 +88,11 @@ class Engine:
 
     def _recordings(self, source: Record) -> Iterator[Recording]:
         event = decode(source.value)
-        for rule in self._book.about(event):
+        rules = self._book.about(event)
+        if rules and event.context:
+            facts = self._enricher.facts(event.context, event.properties)
+            event = msgspec.structs.replace(event, context={**event.context, ENRICHED: facts})
+        for rule in rules:
             self._tally["evaluated"] += 1
             try:
                 yield from _fire(rule, event, source)

@@ -8,7 +8,7 @@ import operator
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from math import isfinite
-from typing import Any, TypeAlias, assert_never
+from typing import Any, Final, TypeAlias, assert_never
 
 from eventmodel import Event
 from rule_engine.expressions import (
@@ -37,6 +37,9 @@ Value: TypeAlias = Any
 Evaluator: TypeAlias = Callable[[Event], Value]
 Condition: TypeAlias = Callable[[Event], bool | None]
 
+ENRICHED: Final = "\0enriched"
+"""Where in an event's context the engine keeps what enrichment tells; no sender's key holds U+0000."""
+
 _COMPARISONS: dict[Comparison, Callable[[Value, Value], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -62,6 +65,7 @@ _OWN_FIELDS: dict[str, Evaluator] = {
     "properties": lambda event: event.properties,
     "traits": lambda event: event.traits,
     "context": lambda event: event.context,
+    "enriched": lambda event: event.context.get(ENRICHED),
 }
 
 

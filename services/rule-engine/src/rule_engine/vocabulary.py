@@ -25,8 +25,8 @@ EVENT_FIELDS: Final[dict[str, Kind]] = {
 }
 """`$event.<field>`: the event's own fields. Any other name after `$event.` is one of its properties."""
 
-EVENT_OBJECTS: Final = ("properties", "traits", "context")
-"""`$event.<object>.<path>`: the event's three objects, by name."""
+EVENT_OBJECTS: Final = ("properties", "traits", "context", "enriched")
+"""`$event.<object>.<path>`: the event's three objects by name, and what its context tells: docs/enrichment.md."""
 
 LATER_VARIABLES: Final = ("$user", "$account")
 

@@ -15,6 +15,7 @@ from access.issuing import TokenIssuer
 from access.logins import Logins
 from access.plans import Plans
 from access.projects import Projects
+from enrichment import open_enricher
 from eventlog.consumer import Consumer
 from eventlog.errors import LogError
 from eventlog.port import EventLog, LogWriter
@@ -29,6 +30,7 @@ from stream_gateway import openapi
 from stream_gateway.administration import projects, tokens
 from stream_gateway.live.channel import Channel
 from stream_gateway.live.gate import Announcer, Gate
+from stream_gateway.live.presentation import Presenter, shown
 from stream_gateway.live.stream import Stream, StreamTopic
 from stream_gateway.pages import login
 from stream_gateway.pages.assets import asset_routes, load_assets
@@ -81,10 +83,12 @@ async def open_service(
 ) -> AsyncIterator[Service]:
     """The gateway on these collaborators: it projects what it is assigned, and shows what anybody projected.
 
-    Raises LogUnavailable and StoreUnavailable when there is nothing to start with.
+    Raises LogUnavailable, StoreUnavailable and CountriesUnreadable when there is nothing to start with.
     """
     async with pool.acquire() as connection:
         await ensure_months(connection, clock.now(), settings.history_months)
+    enricher = open_enricher(settings.country_database)
+    presenter = Presenter(enricher)
     gate = Gate(pool, GROUP)
     announcer = Announcer(pool)
     channels = {
@@ -96,6 +100,7 @@ async def open_service(
             gate=gate,
             access=access,
             metrics=metrics,
+            show=presenter.shown if event == "activity" else shown,
         )
         for name, (event, topic) in _STREAMS.items()
     }
@@ -123,7 +128,10 @@ async def open_service(
     yield Service(
         name="stream-gateway",
         app=RequestLog(
-            _beside(stream, _app(settings, log, pool, access, clock, readers, channels["activity"])), metrics
+            _beside(
+                stream, _app(settings, log, pool, access, clock, readers, presenter, channels["activity"])
+            ),
+            metrics,
         ),
         tasks={
             "projector": consumer.run,
@@ -133,7 +141,12 @@ async def open_service(
             **{f"channel {name}": channel.run for name, channel in channels.items()},
         },
         drain=drain,
-        checks={"log": _log_answers(log), "database": _database_answers(access), "projector": consumer.check},
+        checks={
+            "log": _log_answers(log),
+            "database": _database_answers(access),
+            "projector": consumer.check,
+            "countries": enricher.check,
+        },
         metrics=metrics,
     )
 
@@ -145,13 +158,14 @@ def _app(
     access: Access,
     clock: Clock,
     readers: Readers,
+    presenter: Presenter,
     activity: Channel,
 ) -> FastAPI:
     app = FastAPI(title="Footfall stream gateway", redirect_slashes=False, docs_url=None, redoc_url=None)
     install_errors(app)
     app.add_middleware(BodyLimit, max_bytes=_MAX_BODY_BYTES)
     logins = Logins(pool, clock)
-    reads = ReadModel(pool)
+    reads = ReadModel(pool, presenter)
     app.include_router(pulse_routes(reads, readers, access, activity, clock))
     app.include_router(activity_routes(reads, readers))
     app.include_router(customer_routes(AccountReads(pool), PersonReads(pool), readers, access, clock))

@@ -1,5 +1,7 @@
 """What an operator may set for stream-gateway."""
 
+from pathlib import Path
+
 from pydantic import Field
 
 from lifecycle.settings import Settings
@@ -21,4 +23,9 @@ class GatewaySettings(Settings):
         default=200_000,
         ge=0,
         description="Records a reconnecting stream may have read from the log before a gap is announced instead.",
+    )
+    country_database: Path | None = Field(
+        default=None,
+        description="A file in MaxMind's format (.mmdb) that knows the country of an IP address; none comes with "
+        "Footfall. Events whose context keeps an address then tell it. A new file is noticed within a minute.",
     )

@@ -6,7 +6,7 @@ its bytes. Shown is only what the projector has committed and not marked.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from urllib.parse import urlencode
 
 import msgspec
@@ -49,7 +49,7 @@ _addressed = msgspec.json.Decoder(_Addressed)
 
 
 class Channel:
-    """The fan-out of `topic` as blocks of the type `event`; `run` needs an owner."""
+    """The fan-out of `topic` as blocks of the type `event`, each record as `show` has it; `run` needs an owner."""
 
     def __init__(
         self,
@@ -61,8 +61,10 @@ class Channel:
         gate: Gate,
         access: Access,
         metrics: Metrics,
+        show: Callable[[Record], str] = shown,
     ) -> None:
         self.name = name
+        self._show = show
         self._event = event
         self.topic = topic
         self._log = log
@@ -287,7 +289,7 @@ class Channel:
             event.account,
             event.user,
             event.action,
-            f"event: {self._event}\ndata: {shown(record)}\n\n".encode(),
+            f"event: {self._event}\ndata: {self._show(record)}\n\n".encode(),
         )
 
     async def _flush(self) -> None:

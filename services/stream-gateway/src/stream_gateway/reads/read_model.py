@@ -13,6 +13,7 @@ import msgspec
 
 from access.model import Project
 from eventmodel import ProjectId
+from stream_gateway.live.presentation import Presenter
 from stream_gateway.projection.projector import GROUP, NOW_WINDOW
 from stream_gateway.reads.counts import ActionCount, Scope
 from stream_gateway.reads.keyset import Before
@@ -95,8 +96,9 @@ class MinuteCount(msgspec.Struct, frozen=True):
 class ReadModel:
     """The queries over one pool."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", presenter: Presenter) -> None:
         self._pool = pool
+        self._presenter = presenter
 
     async def pulse(self, project: Project, now: datetime, topic: str) -> Pulse:
         """All numbers and the positions of `topic` from one snapshot."""
@@ -232,10 +234,7 @@ class ReadModel:
             theirs = f"{query} subject = i.subject and {where} {order}"
             query = f"select h.* from unnest({ids}) as i(subject) cross join lateral ({theirs}) as h {order}"  # noqa: S608
         rows = await self._pool.fetch(query, *values)
-        return [
-            Activity(Before(row["occurred_at"], row["seq"]), msgspec.Raw(row["event"].encode()))
-            for row in rows
-        ]
+        return [Activity(Before(row["occurred_at"], row["seq"]), self._raw(row["event"])) for row in rows]
 
     async def event(self, project: ProjectId, event_id: str) -> Sequence[msgspec.Raw]:
         """The events of an id, newest first: ids are unique per user, not per project."""
@@ -245,4 +244,7 @@ class ReadModel:
             project,
             event_id,
         )
-        return [msgspec.Raw(row["event"].encode()) for row in rows]
+        return [self._raw(row["event"]) for row in rows]
+
+    def _raw(self, event: str) -> msgspec.Raw:
+        return msgspec.Raw(self._presenter.enriched(event).encode())

@@ -96,6 +96,7 @@ function Pretty({ event }) {
         ],
         ["Properties", flattened(event.properties)],
         ["Traits", flattened(event.traits)],
+        ["From", origin(event.enriched)],
         ["Context", flattened(event.context)],
         ["Sender", [...flattened(event.sender), event.run && ["run", event.run]]],
     ];
@@ -119,4 +120,28 @@ function Pretty({ event }) {
             );
         })}
     </div>`;
+}
+
+/** Where an activity came from, in words: what the gateway makes of its context. */
+function origin(enriched) {
+    if (!enriched) return [];
+    const { browser, os, device, bot, referrer_domain: referrer, campaign, country } = enriched;
+    const named = (thing) => thing && [thing.name, thing.version].filter(Boolean).join(" ");
+    return [
+        bot && ["bot", "yes: a program without a person"],
+        browser && ["browser", named(browser)],
+        os && ["system", named(os)],
+        device && ["device", device.type],
+        country && ["country", countryName(country)],
+        referrer && ["came from", referrer],
+        campaign && ["campaign", [campaign.name, campaign.source, campaign.medium].filter(Boolean).join(" · ")],
+    ];
+}
+
+function countryName(code) {
+    try {
+        return new Intl.DisplayNames(["en"], { type: "region" }).of(code);
+    } catch {
+        return code;
+    }
 }
