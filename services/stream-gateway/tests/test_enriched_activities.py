@@ -1,4 +1,5 @@
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import pytest
@@ -11,7 +12,7 @@ AT = datetime(2026, 11, 29, tzinfo=UTC)
 SAFARI = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) Version/17.5 Mobile/15E148 Safari/604.1"
 
 
-def _shown(event: dict[str, object]) -> str:
+def _shown(event: Mapping[str, object]) -> str:
     record = Record("footfall.events", 0, 1, AT, b"p1:u:ada", json.dumps(event, ensure_ascii=False).encode())
     return Presenter(Enricher()).shown(record)
 
