@@ -43,8 +43,10 @@ async def test_a_new_project_has_one_key_of_each_kind(projects: Projects, access
     assert secret is not None
     assert (write.project, write.kind) == (created.project, "write")
     assert (secret.project, secret.kind) == (created.project, "secret")
-    entry = await projects.get(created.project)
-    assert entry.project == access.project(created.project)
+    entry, known = await projects.get(created.project), access.project(created.project)
+    assert known is not None
+    assert (entry.project.id, entry.project.settings) == (known.id, known.settings)
+    assert (len(known.hash_key), entry.project.hash_key) == (32, b"")
     assert (entry.project.name, entry.project.settings.time_zone) == ("Main shop", "UTC")
 
 
