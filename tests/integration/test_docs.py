@@ -20,6 +20,7 @@ import ingest_api.app
 import rule_engine.app
 import stream_gateway.app
 from access.cache import open_access
+from access.usage import Usage
 from eventlog.memory import MemoryLog
 from eventmodel import topics
 from footfall.suite_settings import load_settings
@@ -71,7 +72,9 @@ async def test_every_route_of_the_services_is_documented_and_every_documented_ro
         pool = await stack.enter_async_context(open_pool(migrated_url))
         access = await stack.enter_async_context(open_access(pool, clock, metrics))
         shared: dict[str, Any] = {"log": MemoryLog(), "access": access, "clock": clock, "metrics": metrics}
-        await stack.enter_async_context(ingest_api.app.open_service(settings.ingest, **shared))
+        await stack.enter_async_context(
+            ingest_api.app.open_service(settings.ingest, usage=Usage(pool), **shared)
+        )
         await stack.enter_async_context(
             stream_gateway.app.open_service(settings.gateway, pool=pool, **shared)
         )

@@ -17,7 +17,7 @@ from stream_gateway.projection.source_tally import MAX_SDKS
 
 NODE = Sender(key="kaaaaaaaaaaa", sdk="analytics-node/2.1.0")
 BROWSER = Sender(key="kaaaaaaaaaaa", sdk="browser")
-TABLES = ("source", "source_minute", "source_rejection")
+TABLES = ("source", "source_minute", "source_hour", "source_rejection")
 
 
 @pytest.fixture
@@ -100,7 +100,11 @@ async def test_repeats_and_imports_come_from_no_source(gateway: Gateway) -> None
     await gateway.post(gateway.event(2, origin="import", run="r1"), topic=topics.BACKFILL)
     await refuse(gateway, None, source="import")
     found = await sources(gateway)
-    assert {name: item["events"] for name, item in found.items()} == {(NODE.key, NODE.sdk): 1}
+    assert {name: item["events"] for name, item in found.items()} == {
+        (NODE.key, NODE.sdk): 1,
+        (NODE.key, "browser"): 0,
+    }
+    assert found[NODE.key, "browser"]["accounting"]["duplicate"] == 1
 
 
 async def test_a_batch_that_fails_for_one_record_counts_the_others_once(gateway: Gateway) -> None:

@@ -1,21 +1,25 @@
 """ingest-api on a memory log, with one project whose keys are known."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import msgspec
 from starlette.types import ASGIApp
 
 from access.cache import Access
+from access.errors import AccessUnavailable
 from access.keys import new_key
 from access.model import Principal, Project, ProjectSettings, StoredPlan
+from access.usage import KEPT, UsageRow
 from access_in_memory import access_for
 from eventlog.memory import MemoryLog
 from eventlog.port import LogWriter, Record, TopicPart
 from eventmodel import Event, ProjectId, RejectedRecord, topics, wire
+from ingest_api.accounting import Accounting
 from ingest_api.app import create_app
 from ingest_api.settings import IngestSettings
 from ingest_api.spool.spool import Spool
@@ -31,12 +35,31 @@ OTHER_PROJECT = ProjectId("pzzzzzzzzzzz")
 
 
 @dataclass
+class UsageInMemory:
+    """What ingest wrote down; while `away`, as a database that does not answer."""
+
+    rows: dict[tuple[str, ProjectId, datetime, str, str], UsageRow] = field(default_factory=dict)
+    away: bool = False
+
+    async def put(self, instance: str, rows: Sequence[UsageRow]) -> None:
+        if self.away:
+            raise AccessUnavailable("The database does not answer.")
+        self.rows |= {(instance, row.project, row.at, row.key, row.sdk): row for row in rows}
+
+    async def tidy(self, now: datetime) -> None:
+        for place in [place for place, row in self.rows.items() if row.at < now - KEPT]:
+            del self.rows[place]
+
+
+@dataclass
 class IngestStand:
     """The app, and what it was given."""
 
     app: ASGIApp
     log: MemoryLog
     access: Access
+    accounting: Accounting
+    usage: "UsageInMemory"
     metrics: Metrics
     write_key: str
     secret_key: str
@@ -105,17 +128,21 @@ async def open_stand(
         ],
         clock,
     )
-    memory = log or MemoryLog(partitions=4)
+    memory, usage = log or MemoryLog(partitions=4), UsageInMemory()
+    accounting = Accounting(usage, clock, metrics)
     given = {"database_url": "postgresql://unused", "log": "postgres", **settings}
     app = create_app(
         IngestSettings.model_validate(given),
         log=writer or memory,
         access=access,
+        accounting=accounting,
         clock=clock,
         metrics=metrics,
         spool=spool,
     )
-    return IngestStand(app, memory, access, metrics, write_key, secret_key, other_write_key)
+    return IngestStand(
+        app, memory, access, accounting, usage, metrics, write_key, secret_key, other_write_key
+    )
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ import ingest_api.app
 import rule_engine.app
 import stream_gateway.app
 from access.cache import open_access
+from access.usage import Usage
 from eventlog.memory import MemoryLog
 from footfall.suite_settings import load_settings
 from lifecycle.clock import SystemClock
@@ -42,7 +43,7 @@ async def collect_routes(database_url: str, spool: Path) -> set[tuple[str, str]]
         access = await stack.enter_async_context(open_access(pool, clock, metrics))
         shared: dict[str, Any] = {"log": MemoryLog(), "access": access, "clock": clock, "metrics": metrics}
         for opening in (
-            ingest_api.app.open_service(settings.ingest, **shared),
+            ingest_api.app.open_service(settings.ingest, usage=Usage(pool), **shared),
             stream_gateway.app.open_service(settings.gateway, pool=pool, **shared),
             rule_engine.app.open_service(settings.rules, pool=pool, **shared),
             importer.app.open_service(settings.importer, pool=pool, **shared),

@@ -19,6 +19,7 @@ from admission.limits import (
     MAX_QUARANTINED_BYTES,
 )
 from admission.refusal import Fault, Refused
+from admission.senders import named_in
 from eventmodel import Event, Origin, ProjectId, Rejection, Sender
 from eventmodel.topics import MAX_RECORD_BYTES
 from eventmodel.wire import encode, event_key
@@ -47,16 +48,19 @@ class Kept(NamedTuple):
 class Admitted(msgspec.Struct, kw_only=True):
     """What became of a body's events, each list in the order of the body.
 
-    `rejected_bodies` goes with `rejections`, None where nothing may be kept; `quarantined_bodies` with
-    `quarantined`. Warned of is what is stored all the same. `violations` are all departures from the plan: mode
-    and code.
+    `senders` goes with `messages`. `rejected_bodies` and `rejected_senders` go with `rejections`, a body being None
+    where nothing may be kept; `quarantined_bodies` and `quarantined_senders` with `quarantined`. Warned of is what
+    is stored all the same. `violations` are all departures from the plan: mode and code.
     """
 
     messages: list[Wire] = []
+    senders: list[Sender | None] = []
     rejections: list[Rejection] = []
     rejected_bodies: list[Kept | None] = []
+    rejected_senders: list[Sender | None] = []
     quarantined: list[Rejection] = []
     quarantined_bodies: list[Kept] = []
+    quarantined_senders: list[Sender | None] = []
     warnings: list[Rejection] = []
     violations: list[tuple[Mode, str]] = []
 
@@ -65,12 +69,20 @@ class Admitted(msgspec.Struct, kw_only=True):
         """How many events their sender need not care for any more."""
         return len(self.messages) + len(self.quarantined)
 
-    def refuse(self, index: int, fault: Fault, kept: Kept | None) -> None:
+    def take(self, wire: Wire, sender: Sender | None) -> None:
+        """Add an event."""
+        self.messages.append(wire)
+        self.senders.append(sender)
+
+    def refuse(self, index: int, fault: Fault, kept: Kept | None, sender: Sender | None) -> None:
         """Add a rejection."""
         self.rejections.append(_rejection(index, fault))
         self.rejected_bodies.append(kept)
+        self.rejected_senders.append(sender)
 
-    def judge(self, index: int, wire: Wire, verdict: Verdict, kept: Kept | None) -> None:
+    def judge(
+        self, index: int, wire: Wire, sender: Sender | None, verdict: Verdict, kept: Kept | None
+    ) -> None:
         """Add an event that departs from the plan, as the plan's mode says."""
         mode, fault = verdict.mode, Fault(*verdict[1:])
         if mode == "quarantine" and (kept is None or len(kept.event or kept.body) > MAX_QUARANTINED_BYTES):
@@ -78,16 +90,17 @@ class Admitted(msgspec.Struct, kw_only=True):
         self.violations.append((mode, verdict.code))
         match mode:
             case "observe":
-                self.messages.append(wire)
+                self.take(wire, sender)
             case "warn":
-                self.messages.append(wire)
+                self.take(wire, sender)
                 self.warnings.append(_rejection(index, fault))
             case "quarantine":
                 assert kept is not None
                 self.quarantined.append(_rejection(index, fault))
                 self.quarantined_bodies.append(kept)
+                self.quarantined_senders.append(sender)
             case "block":
-                self.refuse(index, fault, kept)
+                self.refuse(index, fault, kept, sender)
 
 
 def admit(
@@ -112,7 +125,7 @@ def admit(
         raise too_large(MAX_BODY_BYTES)
     receipt = Receipt(project, received_at, origin, run, idempotency_key, sender, client, policy)
     admitted = Admitted()
-    messages = admitted.messages
+    messages, senders = admitted.messages, admitted.senders
     plain = _plain(body)
     pieces = split(body) if plain is None else None
 
@@ -126,15 +139,17 @@ def admit(
     for index, piece in enumerate(plain or pieces or ()):
         try:
             given = piece if isinstance(piece, dict) else _object(piece, raw(index))
-            wire, verdict = _record(given, index, receipt)
+            wire, sent_by, verdict = _record(given, index, receipt)
         except Refused as refused:
-            admitted.refuse(index, refused.fault, _kept_body(raw(index), receipt))
+            kept = _kept_body(raw(index), receipt)
+            admitted.refuse(index, refused.fault, kept, _named(kept, sender))
         else:
             if verdict is None:
                 messages.append(wire)
+                senders.append(sent_by)
             else:
                 kept = None if verdict.mode in _STORED else _kept_body(raw(index), receipt)
-                admitted.judge(index, wire, verdict, kept)
+                admitted.judge(index, wire, sent_by, verdict, kept)
     return admitted
 
 
@@ -158,7 +173,7 @@ def admit_event(
         fault = inspect({name: value for name, value in given.items() if not isinstance(value, datetime)})
         if fault:
             raise Refused(fault)
-        wire, verdict = _record(given, index, receipt)
+        wire, _, verdict = _record(given, index, receipt)
     except Refused as refused:
         return _rejection(index, refused.fault)
     if verdict is None or verdict.mode in _STORED:
@@ -183,15 +198,16 @@ def admit_items(
     admitted = Admitted()
     for index, given, source in items:
         try:
-            wire, verdict = _sound_record(given, index, receipt)
+            wire, sent_by, verdict = _sound_record(given, index, receipt)
         except Refused as refused:
-            admitted.refuse(index, refused.fault, _kept_source(source, given, receipt))
+            kept = _kept_source(source, given, receipt)
+            admitted.refuse(index, refused.fault, kept, _named(kept, sender))
         else:
             if verdict is None:
-                admitted.messages.append(wire)
+                admitted.take(wire, sent_by)
             else:
                 kept = None if verdict.mode in _STORED else _kept_source(source, given, receipt)
-                admitted.judge(index, wire, verdict, kept)
+                admitted.judge(index, wire, sent_by, verdict, kept)
     return admitted
 
 
@@ -209,6 +225,11 @@ def _kept_source(source: Any, given: Mapping[str, Any] | Fault, receipt: Receipt
     return None if native is None else Kept(privacy.of_source(body), _written(native))
 
 
+def _named(kept: Kept | None, sender: Sender | None) -> Sender | None:
+    """Who sent an event that was refused, as far as what is kept of it tells."""
+    return sender if kept is None or sender is None else named_in(kept.event or kept.body, sender)
+
+
 def _written(given: Mapping[str, Any]) -> bytes | None:
     try:
         return _encode(given)
@@ -219,12 +240,12 @@ def _written(given: Mapping[str, Any]) -> bytes | None:
 
 def _sound_record(
     given: Mapping[str, Any] | Fault, index: int, receipt: Receipt
-) -> tuple[Wire, Verdict | None]:
+) -> tuple[Wire, Sender | None, Verdict | None]:
     if isinstance(given, Fault):
         raise Refused(given)
     try:
         _keys_of_object(given, 1)
-        (key, value), verdict = _record(given, index, receipt)
+        (key, value), sender, verdict = _record(given, index, receipt)
     except (_SuspiciousError, UnicodeEncodeError):
         raise Refused(inspect(given) or _UNREADABLE) from None
     # What came out of a JSON decoder breaks no other rule; to look at every value costs more than all the rest.
@@ -232,10 +253,12 @@ def _sound_record(
         raise Refused(fault)
     if len(value) > MAX_EVENT_BYTES:
         raise Refused(_too_large(len(value), "Leave out what nobody will look at, such as page contents."))
-    return (key, value), verdict
+    return (key, value), sender, verdict
 
 
-def _record(given: Mapping[str, Any], index: int, receipt: Receipt) -> tuple[Wire, Verdict | None]:
+def _record(
+    given: Mapping[str, Any], index: int, receipt: Receipt
+) -> tuple[Wire, Sender | None, Verdict | None]:
     event: Event = read_event(given, index, receipt)
     privacy, measure = receipt.policy
     client = receipt.client
@@ -247,7 +270,7 @@ def _record(given: Mapping[str, Any], index: int, receipt: Receipt) -> tuple[Wir
     key, value = event_key(event), encode(event)
     if len(key) + len(value) > MAX_RECORD_BYTES:
         raise Refused(_too_large(len(value), "Its numbers take more room when written out."))
-    return (key, value), verdict
+    return (key, value), event.sender, verdict
 
 
 def _plain(body: bytes) -> list[dict[str, Any]] | None:

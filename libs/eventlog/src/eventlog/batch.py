@@ -27,11 +27,13 @@ class Batch:
     """Records to apply in one transaction, in the order of each partition.
 
     `records` are new; `duplicates` were counted before, or set aside as poison: they change no state, but a
-    reader that shows what was applied must not show them.
+    reader that shows what was applied must not show them. With `set_aside` they are one record that was set aside
+    just now.
     """
 
     records: Sequence[Record]
     duplicates: Sequence[Record]
+    set_aside: bool = False
 
 
 def first_of_each(records: Sequence[Record]) -> tuple[list[Record], list[Record], list[Identity]]:

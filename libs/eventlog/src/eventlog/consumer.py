@@ -303,7 +303,7 @@ class Consumer(Generic[Tx]):
         if not kept_already:
             await self._log.append(topics.REJECTED, [set_aside(self._group, record, error)])
         async with self._store.transaction({record.part: self._epochs[record.part]}) as tx:
-            batch = Batch((), (record,))
+            batch = Batch((), (record,), set_aside=True)
             await self._handler.apply(tx, batch)
             await self._store.advance(tx, next_positions([record]), newest([record]))
         self._positions.update(next_positions([record]))

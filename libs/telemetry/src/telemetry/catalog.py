@@ -84,8 +84,11 @@ INGEST_BODY_BYTES = Definition(
 INGEST_EVENTS = Definition(
     "footfall_ingest_events_total",
     "counter",
-    "Events received, by outcome: `accepted` (durable), `quarantined` (durable in footfall.rejected, by the "
-    "plan), `rejected` (answered by index), `unavailable` (503).",
+    "Events received, by outcome: `accepted` (durable: they end as stored or as "
+    '`footfall_consumer_records_total{group="projector",outcome="duplicate"}`), `quarantined` (durable in '
+    "footfall.rejected, by the plan), `rejected` (answered by index), `limited` (429), `unavailable` (503: sent "
+    "again, so not among the received). A request whose events were not told apart counts as one. Received = "
+    "accepted + quarantined + rejected + limited.",
     ("outcome",),
 )
 INGEST_HOT_KEY_SHARE = Definition(

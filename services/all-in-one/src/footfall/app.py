@@ -14,6 +14,7 @@ import ingest_api.app
 import rule_engine.app
 import stream_gateway.app
 from access.cache import open_access
+from access.usage import Usage
 from eventlog.errors import UnknownTopic
 from eventlog.port import EventLog
 from eventmodel import topics
@@ -108,15 +109,15 @@ async def open_suite(settings: SuiteSettings, tasks: Mapping[str, Task]) -> Asyn
         async def pool(name: str, max_size: int) -> "asyncpg.Pool[asyncpg.Record]":
             return await stack.enter_async_context(open_pool(url, max_size=max_size, application=name))
 
-        access = await stack.enter_async_context(
-            open_access(await pool("footfall access", 2), clock, metrics)
-        )
+        access_pool = await pool("footfall access", 2)
+        access = await stack.enter_async_context(open_access(access_pool, clock, metrics))
         services = [
             await stack.enter_async_context(
                 ingest_api.app.open_service(
                     settings.ingest,
                     log=log,
                     access=access,
+                    usage=Usage(access_pool),
                     clock=clock,
                     metrics=Metrics("ingest-api", registry),
                 )

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from access.cache import open_access
+from access.usage import Usage
 from eventlog import kafka, postgres
 from eventlog.port import EventLog
 from ingest_api.app import NAME, open_service
@@ -34,7 +35,9 @@ async def _serve(settings: IngestSettings) -> None:
     ):
         async with pool.acquire() as connection:
             await await_schema(connection, _OWNERS)
-        async with open_service(settings, log=log, access=access, clock=clock, metrics=metrics) as service:
+        async with open_service(
+            settings, log=log, access=access, usage=Usage(pool), clock=clock, metrics=metrics
+        ) as service:
             await run_alone(service, settings, access=access.run)
 
 

@@ -9,9 +9,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from access.cache import Access
+from access.usage import UsageStore
 from eventlog.errors import LogUnavailable
 from eventlog.port import EventLog, LogWriter
 from ingest_api import events, javascript, openapi, pixel
+from ingest_api.accounting import Accounting
 from ingest_api.cors import AnyOrigin
 from ingest_api.inflight import Inflight
 from ingest_api.intake import Intake
@@ -32,12 +34,19 @@ NAME: Final = "ingest-api"
 
 @asynccontextmanager
 async def open_service(
-    settings: IngestSettings, *, log: EventLog, access: Access, clock: Clock, metrics: Metrics
+    settings: IngestSettings,
+    *,
+    log: EventLog,
+    access: Access,
+    usage: UsageStore,
+    clock: Clock,
+    metrics: Metrics,
 ) -> AsyncIterator[Service]:
     """ingest-api on these collaborators, which stay the caller's.
 
-    It holds nothing between requests but what its spool keeps. Raises SpoolUnusable.
+    It holds nothing between requests but what its spool keeps, and counts. Raises SpoolUnusable.
     """
+    accounting = Accounting(usage, clock, metrics)
 
     async def log_answers() -> str:
         try:
@@ -52,9 +61,18 @@ async def open_service(
     with _open_spool(settings, log, metrics) as spool:
         yield Service(
             name=NAME,
-            app=create_app(settings, log=log, access=access, clock=clock, metrics=metrics, spool=spool),
-            tasks={} if spool is None else {"spool": spool.run},
-            drain=_nothing_to_flush,
+            app=create_app(
+                settings,
+                log=log,
+                access=access,
+                accounting=accounting,
+                clock=clock,
+                metrics=metrics,
+                spool=spool,
+            ),
+            tasks={"accounting": accounting.run, **({} if spool is None else {"spool": spool.run})},
+            # Every answer given is durable already, and the server lets open requests finish.
+            drain=accounting.flush,
             checks={
                 "log": log_answers,
                 "database": database_answers,
@@ -78,14 +96,15 @@ def create_app(
     *,
     log: LogWriter,
     access: Access,
+    accounting: Accounting,
     clock: Clock,
     metrics: Metrics,
     spool: Spool | None = None,
 ) -> ASGIApp:
-    """The HTTP side; whoever hands in a spool runs it."""
+    """The HTTP side; whoever hands in the accounting and a spool runs them."""
     app = FastAPI(title="Footfall ingest", version="1", redirect_slashes=False, docs_url=None, redoc_url=None)
     install_errors(app)
-    intake = Intake(log, spool, clock, settings, metrics)
+    intake = Intake(log, spool, clock, settings, accounting, metrics)
     inflight = Inflight(settings.max_inflight_bytes, metrics.gauge(INGEST_INFLIGHT_BYTES))
     take_events = events.EventsRoute(access, intake, inflight, metrics)
     app.router.routes += [
@@ -128,7 +147,3 @@ def _beside(take_events: ASGIApp, app: ASGIApp) -> ASGIApp:
         return app(scope, receive, send)
 
     return route
-
-
-async def _nothing_to_flush() -> None:
-    """Every answer given is durable already, and the server lets open requests finish."""

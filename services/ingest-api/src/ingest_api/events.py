@@ -73,28 +73,38 @@ class EventsRoute:
 
     async def _take(self, scope: Scope, receive: Receive) -> Taken:
         principal = await find_sender(self._access, scope)
-        self._intake.check_rate(principal.project)
-        idempotency_key = header(scope, b"idempotency-key") or None
-        if idempotency_key is not None and len(idempotency_key) > MAX_IDEMPOTENCY_KEY_CHARS:
-            raise Problem(
-                400,
-                "invalid_idempotency_key",
-                f"The Idempotency-Key has more than {MAX_IDEMPOTENCY_KEY_CHARS} characters.",
-                hint="A UUID is enough.",
-            )
+        sender = sender_of(principal.key_id, header(scope, b"user-agent"))
+        self._intake.check_rate(principal.project, sender)
         with self._inflight.reserve() as reservation:
-            body, received_bytes = await read_body(scope, receive, reservation)
+            try:
+                idempotency_key = _idempotency_key(scope)
+                body, received_bytes = await read_body(scope, receive, reservation)
+            except (BodyRefused, Problem) as refusal:
+                self._intake.refuse_unread(principal.project, sender, refusal)
+                raise
             self._received.inc(received_bytes)
             self._decoded.inc(len(body))
             return await self._intake.take(
                 principal.project,
                 body,
                 place=PATH,
-                sender=sender_of(principal.key_id, header(scope, b"user-agent")),
+                sender=sender,
                 client=client_of(principal, scope),
                 policy=self._access.policy(principal.project),
                 idempotency_key=idempotency_key,
             )
+
+
+def _idempotency_key(scope: Scope) -> str | None:
+    key = header(scope, b"idempotency-key") or None
+    if key is not None and len(key) > MAX_IDEMPOTENCY_KEY_CHARS:
+        raise Problem(
+            400,
+            "invalid_idempotency_key",
+            f"The Idempotency-Key has more than {MAX_IDEMPOTENCY_KEY_CHARS} characters.",
+            hint="A UUID is enough.",
+        )
+    return key
 
 
 def refused_problem(refused: BodyRefused) -> Problem:

@@ -3,13 +3,16 @@
 import asyncio
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
+from itertools import repeat
 from typing import Any, Final, NamedTuple
 
 from admission import Admitted, BodyRefused, Fault, admit, admit_items
 from eventlog.errors import MessageTooLarge
 from eventlog.port import LogWriter, Message
-from eventmodel import ProjectId, Rejection, Sender, topics
+from eventmodel import ProjectId, Sender, topics
+from ingest_api.accounting import Accounting, outcome_of
 from ingest_api.allowance import Allowances
 from ingest_api.hot_keys import HotKeys
 from ingest_api.rejected import RejectedEvents
@@ -19,7 +22,7 @@ from ingest_api.storage import Durability, Storage
 from lifecycle.clock import Clock
 from lifecycle.errors import Problem
 from policy import Client, Policy
-from telemetry.catalog import INGEST_APPEND_SECONDS, INGEST_EVENTS, INGEST_REJECTIONS, PLAN_VIOLATIONS
+from telemetry.catalog import INGEST_APPEND_SECONDS, INGEST_REJECTIONS, PLAN_VIOLATIONS
 from telemetry.metrics import Metrics
 
 _BURST_S = 10
@@ -38,6 +41,15 @@ class Taken(NamedTuple):
     headers: Sequence[tuple[bytes, bytes]]
 
 
+class _Request(NamedTuple):
+    """What all events of a request share. `place` is where they came in, `received_at` what they are stamped with."""
+
+    project: ProjectId
+    place: str
+    began_s: float
+    received_at: datetime
+
+
 class Intake:
     """Takes bodies of authenticated senders; returns once every accepted event is durable."""
 
@@ -47,6 +59,7 @@ class Intake:
         spool: Spool | None,
         clock: Clock,
         settings: IngestSettings,
+        accounting: Accounting,
         metrics: Metrics,
     ) -> None:
         self._storage = Storage(log, spool, clock)
@@ -56,18 +69,15 @@ class Intake:
         self._rejected = RejectedEvents(log, clock, settings.project_rejected_per_minute, metrics)
         self._hot_keys = HotKeys(metrics)
         self._metrics = metrics
+        self._accounting = accounting
         self._append_s = metrics.histogram(INGEST_APPEND_SECONDS)
-        self._events = {
-            outcome: metrics.counter(INGEST_EVENTS, outcome)
-            for outcome in ("accepted", "quarantined", "rejected", "unavailable")
-        }
 
-    def check_rate(self, project: ProjectId) -> None:
+    def check_rate(self, project: ProjectId, sender: Sender | None) -> None:
         """Raises Problem (429) while the project has sent more than its share; ask before reading its body."""
         wait_s = self._allowances.wait_s(project, self._clock.monotonic())
         if wait_s > 0:
             after_s = math.ceil(wait_s)
-            raise Problem(
+            problem = Problem(
                 429,
                 "too_many_events",
                 "The project sends more events than it may. Nothing of this request was stored.",
@@ -78,6 +88,8 @@ class Intake:
                     **{name.decode(): value.decode() for name, value in self._left(project)},
                 },
             )
+            self._accounting.refuse_request(project, sender, problem)
+            raise problem
 
     async def take(
         self,
@@ -94,12 +106,12 @@ class Intake:
 
         Raises BodyRefused, and Problem (503) when the log has not stored them within `ack_timeout_s`.
         """
-        began_s = self._clock.monotonic()
+        request = self._received(project, place)
         admit_body = partial(
             admit,
             body,
             project=project,
-            received_at=self._clock.now(),
+            received_at=request.received_at,
             idempotency_key=idempotency_key,
             sender=sender,
             client=client,
@@ -112,7 +124,7 @@ class Intake:
                 project, refused, body, place=place, sender=sender, client=client, policy=policy
             )
             raise
-        return await self._store(project, admitted, began_s, place=place, sender=sender)
+        return await self._store(request, admitted)
 
     async def take_items(
         self,
@@ -129,20 +141,20 @@ class Intake:
 
         `size_bytes` is what they were decoded from.
         """
-        began_s = self._clock.monotonic()
+        request = self._received(project, place)
         admitted = await _off_loop(
             size_bytes,
             partial(
                 admit_items,
                 items,
                 project=project,
-                received_at=self._clock.now(),
+                received_at=request.received_at,
                 sender=sender,
                 client=client,
                 policy=policy,
             ),
         )
-        return await self._store(project, admitted, began_s, place=place, sender=sender)
+        return await self._store(request, admitted)
 
     async def keep_refused(
         self,
@@ -155,75 +167,80 @@ class Intake:
         client: Client | None,
         policy: Policy,
     ) -> None:
-        """Keep the beginning of a body nobody could read; of one that is only too large there is no use."""
+        """Count the request, and keep the beginning of a body nobody could read; one too large is of no use."""
+        self._accounting.refuse_request(project, sender, refused)
         if refused.reason == "malformed" and body:
             kept = policy.privacy.of_unknown(body, client)
             if kept is not None:
                 await self._rejected.keep_whole(project, refused, kept, place, sender, self._ack_timeout_s)
 
-    async def _store(
-        self, project: ProjectId, admitted: Admitted, began_s: float, *, place: str, sender: Sender | None
-    ) -> Taken:
+    def refuse_unread(
+        self, project: ProjectId, sender: Sender | None, refusal: Problem | BodyRefused
+    ) -> None:
+        """Count a request that is refused before its body was read."""
+        self._accounting.refuse_request(project, sender, refusal)
+
+    async def _store(self, request: _Request, admitted: Admitted) -> Taken:
+        project = request.project
         received = len(admitted.messages) + len(admitted.rejections) + len(admitted.quarantined)
-        self._allowances.use(project, received, began_s)
+        self._allowances.use(project, received, request.began_s)
         for violation in admitted.violations:
             self._metrics.counter(PLAN_VIOLATIONS, *violation).inc()
         headers = [*self._left(project)]
+        at = request.received_at
         if admitted.messages:
             messages = list(map(Message._make, admitted.messages))
-            headers.append(_DURABILITY[await self._keep(topics.EVENTS, messages, began_s)])
-            self._hot_keys.note(messages, began_s)
-            self._events["accepted"].inc(len(messages))
+            durability = await self._keep(request, topics.EVENTS, messages, admitted.senders)
+            headers.append(_DURABILITY[durability])
+            self._hot_keys.note(messages, request.began_s)
+            self._accounting.count("accepted", project, admitted.senders, at)
         if admitted.quarantined:
             # After the events: those count once when all is sent again, and these would be kept twice.
-            await self._quarantine(project, admitted, began_s, place, sender)
+            senders = admitted.quarantined_senders
+            aside = self._rejected.quarantine_messages(project, admitted, place=request.place)
+            await self._keep(request, topics.REJECTED, aside, senders)
+            self._accounting.refuse("quarantined", project, senders, at, admitted.quarantined)
         if admitted.rejections:
-            self._count(admitted.rejections)
-            await self._rejected.keep(
-                project,
-                admitted,
-                place=place,
-                sender=sender,
-                within_s=self._left_s(began_s),
-            )
+            self._accounting.refuse("rejected", project, admitted.rejected_senders, at, admitted.rejections)
+            for rejection in admitted.rejections:
+                self._metrics.counter(INGEST_REJECTIONS, rejection.code).inc()
+            await self._rejected.keep(project, admitted, place=request.place, within_s=self._left_s(request))
         return Taken(admitted, headers)
 
-    async def _quarantine(
-        self, project: ProjectId, admitted: Admitted, began_s: float, place: str, sender: Sender | None
-    ) -> None:
-        messages = self._rejected.quarantine_messages(
-            project, admitted.quarantined, admitted.quarantined_bodies, place=place, sender=sender
-        )
-        await self._keep(topics.REJECTED, messages, began_s)
-        self._events["quarantined"].inc(len(messages))
-
-    async def _keep(self, topic: str, messages: Sequence[Message], began_s: float) -> Durability:
+    async def _keep(
+        self, request: _Request, topic: str, messages: Sequence[Message], senders: Sequence[Sender | None]
+    ) -> Durability:
         keep_began_s = self._clock.monotonic()
         try:
-            durability = await self._storage.keep(topic, messages, self._left_s(began_s))
-        except Problem:
-            self._events["unavailable"].inc(len(messages))
-            raise
+            durability = await self._storage.keep(topic, messages, self._left_s(request))
         except MessageTooLarge as error:
-            raise Problem(
+            problem = Problem(
                 413,
                 "event_too_large",
                 f"{error} Nothing of this request was stored.",
                 hint="Send smaller events.",
-            ) from error
+            )
+            self._refuse_all(request, senders, problem)
+            raise problem from error
+        except Problem as problem:
+            self._refuse_all(request, senders, problem)
+            raise
         self._append_s.observe(self._clock.monotonic() - keep_began_s)
         return durability
 
-    def _count(self, rejections: Sequence[Rejection]) -> None:
-        self._events["rejected"].inc(len(rejections))
-        for rejection in rejections:
-            self._metrics.counter(INGEST_REJECTIONS, rejection.code).inc()
+    def _refuse_all(self, request: _Request, senders: Sequence[Sender | None], problem: Problem) -> None:
+        self._accounting.refuse(
+            outcome_of(problem), request.project, senders, request.received_at, repeat(problem)
+        )
+
+    def _received(self, project: ProjectId, place: str) -> _Request:
+        return _Request(project, place, self._clock.monotonic(), self._clock.now())
 
     def _left(self, project: ProjectId) -> Sequence[tuple[bytes, bytes]]:
         return self._allowances.headers(project, self._clock.monotonic())
 
-    def _left_s(self, began_s: float) -> float:
-        return max(0.0, began_s + self._ack_timeout_s - self._clock.monotonic())
+    def _left_s(self, request: _Request) -> float:
+        return max(0.0, request.began_s + self._ack_timeout_s - self._clock.monotonic())
 
 
 async def _off_loop(size_bytes: int, admitting: Callable[[], Admitted]) -> Admitted:

@@ -17,7 +17,7 @@ from ingest_api.events import refused_problem
 from ingest_api.inflight import Inflight
 from ingest_api.intake import Intake, Taken
 from ingest_api.senders import client_of, find_sender
-from lifecycle.errors import problem_of
+from lifecycle.errors import Problem, problem_of
 from telemetry.catalog import INGEST_REFUSED
 from telemetry.metrics import Metrics
 
@@ -58,14 +58,18 @@ class PixelRoute:
 
     async def _take(self, scope: Scope, receive: Receive) -> Taken:
         principal = await find_sender(self._access, scope)
-        self._intake.check_rate(principal.project)
+        sender = sender_of(principal.key_id, header(scope, b"user-agent"))
+        self._intake.check_rate(principal.project, sender)
         with self._inflight.reserve() as reservation:
             query: bytes = scope["query_string"]
-            body = b"" if scope["method"] == "GET" else (await read_body(scope, receive, reservation))[0]
-            given = body.lstrip()
-            if given[:1] not in (b"{", b"["):
-                given = event_of(query + b"&" + given if given else query)
-            sender = sender_of(principal.key_id, header(scope, b"user-agent"))
+            try:
+                body = b"" if scope["method"] == "GET" else (await read_body(scope, receive, reservation))[0]
+                given = body.lstrip()
+                if given[:1] not in (b"{", b"["):
+                    given = event_of(query + b"&" + given if given else query)
+            except (BodyRefused, Problem) as refusal:
+                self._intake.refuse_unread(principal.project, sender, refusal)
+                raise
             return await self._intake.take(
                 principal.project,
                 given,

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
-from admission import Admitted, BodyRefused, Kept, named_in
+from admission import Admitted, BodyRefused, Kept
 from eventlog.errors import LogError
 from eventlog.port import LogWriter, Message
 from eventmodel import ProjectId, RejectedRecord, Rejection, Sender, new_event_id, topics
@@ -41,13 +41,14 @@ class RejectedEvents:
         admitted: Admitted,
         *,
         place: str,
-        sender: Sender | None,
         within_s: float,
     ) -> None:
         """Keep as many rejections as the project may, first come first, within so many seconds."""
         wanted = [
-            (rejection, body)
-            for rejection, body in zip(admitted.rejections, admitted.rejected_bodies, strict=True)
+            (rejection, body, sender)
+            for rejection, body, sender in zip(
+                admitted.rejections, admitted.rejected_bodies, admitted.rejected_senders, strict=True
+            )
             if body is not None
         ]
         now_s = self._clock.monotonic()
@@ -58,23 +59,17 @@ class RejectedEvents:
             self._allowances.use(project, kept, now_s)
             messages = [
                 self._message(project, rejection, body, place=place, sender=sender)
-                for rejection, body in wanted[:kept]
+                for rejection, body, sender in wanted[:kept]
             ]
             await self._append(messages, within_s)
 
-    def quarantine_messages(
-        self,
-        project: ProjectId,
-        verdicts: Sequence[Rejection],
-        bodies: Sequence[Kept],
-        *,
-        place: str,
-        sender: Sender | None,
-    ) -> Sequence[Message]:
+    def quarantine_messages(self, project: ProjectId, admitted: Admitted, *, place: str) -> Sequence[Message]:
         """The records of what a plan set aside, whole, for the caller to append: its sender is told that it is kept."""
         return [
             self._message(project, verdict, body, place=place, sender=sender, quarantined=True)
-            for verdict, body in zip(verdicts, bodies, strict=True)
+            for verdict, body, sender in zip(
+                admitted.quarantined, admitted.quarantined_bodies, admitted.quarantined_senders, strict=True
+            )
         ]
 
     async def keep_whole(
@@ -116,7 +111,7 @@ class RejectedEvents:
             project,
             rejection,
             {"path": place, "index": rejection.index},
-            sender=None if sender is None else named_in(kept.event or kept.body, sender),
+            sender=sender,
             event=None if event is None else event.decode(),
             quarantined=quarantined,
             **body_fields(kept.body, MAX_RECORD_BYTES if whole else MAX_KEPT_BYTES),

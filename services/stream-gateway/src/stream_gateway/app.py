@@ -15,6 +15,7 @@ from access.issuing import TokenIssuer
 from access.logins import Logins
 from access.plans import Plans
 from access.projects import Projects
+from access.usage import Usage
 from enrichment import open_enricher
 from eventlog.consumer import Consumer
 from eventlog.errors import LogError
@@ -44,6 +45,7 @@ from stream_gateway.projection.history import ensure_months
 from stream_gateway.projection.projector import BACKFILL, GROUP, LIVE, Projector
 from stream_gateway.projection.purge import Purge
 from stream_gateway.reads.account_reads import AccountReads
+from stream_gateway.reads.accounting import Accounts
 from stream_gateway.reads.activity import activity_routes
 from stream_gateway.reads.customers import customer_routes
 from stream_gateway.reads.person_reads import PersonReads
@@ -169,7 +171,8 @@ def _app(
     app.include_router(pulse_routes(reads, readers, access, activity, clock))
     app.include_router(activity_routes(reads, readers))
     app.include_router(customer_routes(AccountReads(pool), PersonReads(pool), readers, access, clock))
-    app.include_router(source_routes(Sources(pool, Projects(pool, clock)), readers, clock))
+    sources = Sources(pool, Projects(pool, clock), Accounts(pool, Usage(pool)))
+    app.include_router(source_routes(sources, readers, clock))
     outcomes = Outcomes(pool)
     replayer = Replayer(log, access, outcomes, clock)
     app.include_router(plan_routes(Plans(pool, clock), RecentTraffic(pool), access, clock))

@@ -55,6 +55,10 @@ _PARAMETERS: Final[Mapping[str, tuple[dict[str, Any], str]]] = {
     "sort": (_TEXT, "By which field."),
     "order": ({"enum": ["asc", "desc"]}, "In which order."),
     "days": ({"type": "integer", "minimum": 1, "maximum": 366}, "Compare so many days with those before."),
+    "hours": (
+        {"type": "integer", "minimum": 1, "maximum": 2160, "default": 24},
+        "Account for so many hours, the current one included.",
+    ),
     "code": (_TEXT, "Only of this reason."),
     "source": (_TEXT, "Only what was refused in `ingest`, `import` or `consumer`."),
     "state": ({"enum": ["open", "replayed", "dismissed"]}, "Only what has come so far."),
@@ -77,7 +81,7 @@ _TAKES: Final[Mapping[str, tuple[str, ...]]] = {
     "/v1/users": _LISTED,
     "/v1/users/{user}": ("days", "project"),
     "/v1/visitors/{anonymous_id}": ("days", "project"),
-    "/v1/sources": ("project",),
+    "/v1/sources": ("hours", "project"),
     "/v1/rejected": ("code", "source", "state", "before", "limit", "project"),
 }
 _ALL_REJECTED: Final = {"code": "missing_action"}

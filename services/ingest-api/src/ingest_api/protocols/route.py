@@ -16,7 +16,7 @@ from access.model import Principal
 from admission import BodyRefused, sender_of
 from ingest_api.bodies import header, read_body
 from ingest_api.events import refused_problem
-from ingest_api.inflight import Inflight
+from ingest_api.inflight import Inflight, Reservation
 from ingest_api.intake import Intake
 from ingest_api.protocols.exchange import Call, Decoded, EventProtocol, Outcome, Reply, Request
 from ingest_api.protocols.table import Match, Row
@@ -58,7 +58,7 @@ class VendorRoute:
             try:
                 # Whose form an answer takes while the body is not known.
                 row = _fitting(match.rows, request) or row
-                body, received_bytes = await read_body(scope, receive, reservation)
+                body, received_bytes = await self._read(scope, receive, reservation)
                 self._received.inc(received_bytes)
                 self._decoded.inc(len(body))
                 request = Request(scope, vendor, match.path, match.parameters, body)
@@ -83,8 +83,8 @@ class VendorRoute:
     async def _take(self, protocol: EventProtocol, request: Request, scope: Scope) -> Outcome:
         outside = _keys_outside(scope)
         # A key outside the body is asked first: whoever has none, or sends too much, costs no decoding.
-        principal = await self._sender(outside) if any(map(kind_of, outside)) else None
         agent = header(scope, b"user-agent")
+        principal = await self._sender(outside, agent) if any(map(kind_of, outside)) else None
         try:
             decoded = await _decode_off_loop(protocol, request)
         except BodyRefused as refused:
@@ -100,7 +100,7 @@ class VendorRoute:
                 )
             raise
         if principal is None:
-            principal = await self._sender([*outside, *filter(None, (decoded.key,))])
+            principal = await self._sender([*outside, *filter(None, (decoded.key,))], agent)
         taken = await self._intake.take_items(
             principal.project,
             decoded.items,
@@ -112,9 +112,20 @@ class VendorRoute:
         )
         return Outcome(taken.admitted, items=decoded.items, headers=taken.headers)
 
-    async def _sender(self, keys: Sequence[str]) -> Principal:
+    async def _read(self, scope: Scope, receive: Receive, reservation: Reservation) -> tuple[bytes, int]:
+        try:
+            return await read_body(scope, receive, reservation)
+        except (BodyRefused, Problem) as refusal:
+            # Whose key stands in the body alone cannot be told.
+            if any(map(kind_of, outside := _keys_outside(scope))):
+                principal = await find_sender_by(self._access, *outside)
+                sender = sender_of(principal.key_id, header(scope, b"user-agent"))
+                self._intake.refuse_unread(principal.project, sender, refusal)
+            raise
+
+    async def _sender(self, keys: Sequence[str], agent: str) -> Principal:
         principal = await find_sender_by(self._access, *keys)
-        self._intake.check_rate(principal.project)
+        self._intake.check_rate(principal.project, sender_of(principal.key_id, agent))
         return principal
 
     async def _unused(self) -> None:

@@ -1,6 +1,7 @@
 """The projector: records of the log become the read model, in the consumer's own transaction."""
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from eventlog.consumer import FencedTransaction
 from eventlog.parts import StoreUnavailable
 from eventlog.port import Record
 from eventmodel import ProjectId, topics
-from eventmodel.wire import split_key
+from eventmodel.wire import MalformedRecord, split_key
 from lifecycle.clock import Clock
 from stream_gateway.live.gate import DATABASE_AWAY, Announcer
 from stream_gateway.projection.derivation import Derivation, rebuild
@@ -74,6 +75,7 @@ class Projector:
     async def apply(self, tx: "Connection", batch: Batch) -> None:
         activity = [record for record in batch.records if record.topic in (topics.EVENTS, topics.BACKFILL)]
         rejected = [record for record in batch.records if record.topic == topics.REJECTED]
+        repeats = [record for record in batch.duplicates if record.topic != topics.REJECTED]
         keys = {record.key: split_key(record.key) for record in (*activity, *rejected)}
         gone = await self._gone({project for project, _ in keys.values()})
         kept = [record for record in activity if keys[record.key][0] not in gone]
@@ -89,9 +91,9 @@ class Projector:
         ]
         for project, record, one in refused:
             sources.refuse(record.part, project, one)
+        await self._account_for(repeats, sources, set_aside=batch.set_aside)
         await sources.write(tx, self._sdks)
         await self._rejected.write(tx, refused)
-        repeats = [record for record in batch.duplicates if record.topic != topics.REJECTED]
         unshown = [*repeats, *(record for record in activity if keys[record.key][0] in gone)]
         if unshown:
             await tx.execute(
@@ -100,6 +102,18 @@ class Projector:
                 " on conflict do nothing",
                 *columns_of([(r.topic, r.part, r.offset, r.recorded_at) for r in unshown], 4),
             )
+
+    async def _account_for(self, repeats: Sequence[Record], sources: SourceTally, *, set_aside: bool) -> None:
+        sent = [record for record in repeats if record.topic == topics.EVENTS]
+        keyed = []
+        for record in sent:
+            # What was set aside may be anything.
+            with suppress(MalformedRecord):
+                keyed.append((split_key(record.key)[0], record))
+        gone = await self._gone({project for project, _ in keyed})
+        for project, record in keyed:
+            if project not in gone:
+                sources.repeat(record.part, project, record.value, set_aside=set_aside)
 
     async def committed(self, batch: Batch) -> None:
         self._derivations.update(self._met)

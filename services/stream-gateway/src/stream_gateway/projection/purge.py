@@ -17,7 +17,7 @@ _ROWS: Final = 5_000
 _TABLES: Final = (
     *("history", "activity_quarter", "activity_minute", "account_action", "account", "person"),
     *("person_action", "account_day", "active_day", "active_now", "trial_signup", "link", "derivation"),
-    *("source", "source_minute", "source_rejection"),
+    *("source", "source_minute", "source_hour", "source_rejection"),
     *("rejected", "rejected_hour", "rejected_outcome"),
 )
 

@@ -28,6 +28,7 @@ SOURCES_KEPT: Final = timedelta(days=90)
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 _NO_TIME = timedelta()
 _MINUTE = timedelta(minutes=1)
+_AN_HOUR = timedelta(hours=1)
 
 _COUNT = """
     with sources as (
@@ -42,6 +43,13 @@ _COUNT = """
     insert into gateway.source_minute as t (part, project, key, sdk, minute, events)
     select * from unnest($8::smallint[], $9::text[], $10::text[], $11::text[], $12::timestamptz[], $13::bigint[])
     on conflict (project, minute, key, sdk, part) do update set events = t.events + excluded.events
+"""
+_ACCOUNT = """
+    insert into gateway.source_hour as t (part, project, key, sdk, hour, stored, duplicates, set_aside)
+    select * from unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::bigint[],
+                         $7::bigint[], $8::bigint[])
+    on conflict (project, hour, key, sdk, part) do update set stored = t.stored + excluded.stored,
+        duplicates = t.duplicates + excluded.duplicates, set_aside = t.set_aside + excluded.set_aside
 """
 _REFUSE = """
     insert into gateway.source_rejection as t
@@ -104,6 +112,8 @@ class _Seen:
     first_at: datetime
     last_at: datetime
     events: int = 0
+    hour: datetime = _EARLIEST
+    fates: "_Fates" = field(default_factory=lambda: _Fates())
     minutes: dict[datetime, int] = field(default_factory=dict)
 
     def add(self, other: "_Seen") -> None:
@@ -114,6 +124,31 @@ class _Seen:
             self.minutes[minute] = self.minutes.get(minute, 0) + events
 
 
+class _Fates:
+    """What became of the events of one source and hour."""
+
+    __slots__ = ("duplicates", "set_aside", "stored")
+
+    def __init__(self) -> None:
+        self.stored = self.duplicates = self.set_aside = 0
+
+    def add(self, other: "_Fates") -> None:
+        self.stored += other.stored
+        self.duplicates += other.duplicates
+        self.set_aside += other.set_aside
+
+
+class _Receipt(msgspec.Struct):
+    """What says to whose account an event goes."""
+
+    received_at: datetime
+    origin: str = "live"
+    sender: Sender | None = None
+
+
+_decode_receipt = msgspec.json.Decoder(_Receipt).decode
+
+
 class SourceTally:
     """Some events and rejections, added up by source. Events received before `minutes_from` count in no minute."""
 
@@ -122,6 +157,7 @@ class SourceTally:
         self._minute = _EARLIEST
         self._seen: dict[Source, _Seen] = {}
         self._refused: dict[tuple[Source, str], _Refusals] = {}
+        self._fates: dict[tuple[Source, datetime], _Fates] = {}
 
     def add(self, part: int, project: ProjectId, event: Projected) -> None:
         """One event that counts; only live ones have a source."""
@@ -132,6 +168,10 @@ class SourceTally:
         if seen is None:
             seen = self._seen[source] = _Seen(at, at)
         seen.events += 1
+        if not _NO_TIME <= at - seen.hour < _AN_HOUR:
+            seen.hour = at.replace(minute=0, second=0, microsecond=0)
+            seen.fates = self._fates_of(source, seen.hour)
+        seen.fates.stored += 1
         if at < seen.first_at:
             seen.first_at = at
         elif at > seen.last_at:
@@ -141,6 +181,20 @@ class SourceTally:
             if not _NO_TIME <= at - self._minute < _MINUTE:
                 self._minute = at.replace(second=0, microsecond=0)
             seen.minutes[self._minute] = seen.minutes.get(self._minute, 0) + 1
+
+    def repeat(self, part: int, project: ProjectId, value: bytes, *, set_aside: bool) -> None:
+        """A record that changes nothing: its id was known, or it was set aside. Only live ones have a source."""
+        try:
+            receipt = _decode_receipt(value)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return
+        if receipt.origin != "live":
+            return
+        fates = self._fates_of(_source(part, project, receipt.sender), receipt.received_at)
+        if set_aside:
+            fates.set_aside += 1
+        else:
+            fates.duplicates += 1
 
     def refuse(self, part: int, project: ProjectId, refused: RejectedInput) -> None:
         """One rejection; those of an import are the run's, not a source's."""
@@ -153,7 +207,8 @@ class SourceTally:
 
     async def write(self, tx: "Connection", names: "SdkNames") -> None:
         """Add to the tables; SDKs beyond the bound share one row."""
-        for source in await names.beyond(tx, {*self._seen, *(source for source, _ in self._refused)}):
+        met = {*self._seen, *(source for source, _ in (*self._refused, *self._fates))}
+        for source in await names.beyond(tx, met):
             self._fold(source)
         if self._seen:
             seen = sorted(self._seen.items())
@@ -163,10 +218,19 @@ class SourceTally:
                 *columns_of(((*s, one.events, one.first_at, one.last_at) for s, one in seen), 7),
                 *columns_of(minutes, 6),
             )
+        if self._fates:
+            fates = sorted(self._fates.items(), key=lambda item: item[0])
+            accounts = (
+                (*source, hour, one.stored, one.duplicates, one.set_aside) for (source, hour), one in fates
+            )
+            await tx.execute(_ACCOUNT, *columns_of(accounts, 8))
         if self._refused:
             refused = sorted(self._refused.items(), key=lambda item: item[0])
             rows = ((*s, code, one.count, one.first_at, one.last_at, one.last) for (s, code), one in refused)
             await tx.execute(_REFUSE, *columns_of(rows, 9))
+
+    def _fates_of(self, source: Source, at: datetime) -> _Fates:
+        return self._fates.setdefault((source, at.replace(minute=0, second=0, microsecond=0)), _Fates())
 
     def _fold(self, source: Source) -> None:
         other = (*source[:3], OTHER_SDK)
@@ -174,6 +238,8 @@ class SourceTally:
             _merge(self._seen, other, self._seen.pop(source))
         for entry in [entry for entry in self._refused if entry[0] == source]:
             _merge(self._refused, (other, entry[1]), self._refused.pop(entry))
+        for place in [place for place in self._fates if place[0] == source]:
+            _merge(self._fates, (other, place[1]), self._fates.pop(place))
 
 
 class SdkNames:
@@ -211,10 +277,11 @@ class SdkNames:
 
 
 async def tidy_sources(tx: "Connection", parts: Collection[int], now: datetime) -> None:
-    """Delete what is too old of these parts: minutes after two hours, sources nobody uses after 90 days."""
+    """Delete what is too old of these parts: minutes after two hours, hours and sources nobody uses after 90 days."""
     for table, at, kept in (
         ("source_minute", "minute", MINUTES_KEPT),
         ("source", "last_received_at", SOURCES_KEPT),
+        ("source_hour", "hour", SOURCES_KEPT),
         ("source_rejection", "last_at", SOURCES_KEPT),
     ):
         await tx.execute(
@@ -230,7 +297,7 @@ def _source(part: int, project: ProjectId, sender: Sender | None) -> Source:
     return part, project, sender.key or "", sender.sdk or ""
 
 
-def _merge(into: dict[Any, Any], key: object, one: _Seen | _Refusals) -> None:
+def _merge(into: dict[Any, Any], key: object, one: _Seen | _Refusals | _Fates) -> None:
     found = into.setdefault(key, one)
     if found is not one:
         found.add(one)

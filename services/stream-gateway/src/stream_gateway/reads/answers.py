@@ -52,9 +52,24 @@ def days_of(request: Request, most: int) -> int | None:
     text = request.query_params.get("days")
     if text is None:
         return None
-    if text.isascii() and text.isdigit() and len(text) < 9 and 1 <= int(text) <= most:
-        return int(text)
+    if number := _number(text, most):
+        return number
     raise Problem(400, "invalid_days", f"days is a whole number from 1 to {most}.", field="days")
+
+
+def hours_of(request: Request, most: int) -> int | None:
+    """The `hours` of the query, 1 to `most`; raises Problem."""
+    text = request.query_params.get("hours")
+    if text is None:
+        return None
+    if number := _number(text, most):
+        return number
+    raise Problem(400, "invalid_hours", f"hours is a whole number from 1 to {most}.", field="hours")
+
+
+def _number(text: str, most: int) -> int | None:
+    found = int(text) if text.isascii() and text.isdigit() and len(text) < 9 else 0
+    return found if 1 <= found <= most else None
 
 
 def not_found(what: str) -> Problem:
