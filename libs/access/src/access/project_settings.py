@@ -24,7 +24,7 @@ class _Stored(msgspec.Struct, omit_defaults=True):
     time_zone: str = "UTC"
     trial_actions: tuple[str, ...] = DEFAULT_TRIAL_ACTIONS
     demo: bool = False
-    privacy: PrivacyRules = PrivacyRules()
+    privacy: PrivacyRules | None = None
 
 
 def is_trial_action(settings: ProjectSettings, action: str) -> bool:
@@ -76,7 +76,7 @@ def encode_settings(settings: ProjectSettings) -> str:
             time_zone=settings.time_zone,
             trial_actions=settings.trial_actions,
             demo=settings.demo,
-            privacy=settings.privacy,
+            privacy=None if settings.privacy == PrivacyRules() else settings.privacy,
         )
     ).decode()
 
@@ -84,7 +84,9 @@ def encode_settings(settings: ProjectSettings) -> str:
 def decode_settings(stored: str, version: int) -> ProjectSettings:
     """The settings `encode_settings` wrote."""
     held = msgspec.json.decode(stored, type=_Stored)
-    return ProjectSettings(held.time_zone, held.trial_actions, held.demo, version, held.privacy)
+    return ProjectSettings(
+        held.time_zone, held.trial_actions, held.demo, version, held.privacy or PrivacyRules()
+    )
 
 
 def _checked_actions(actions: Sequence[str]) -> tuple[str, ...]:
