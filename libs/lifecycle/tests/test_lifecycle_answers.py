@@ -5,6 +5,7 @@ import gc
 import weakref
 from collections.abc import Sequence
 
+import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.server import ServerState
 
@@ -21,6 +22,7 @@ class _Socket(asyncio.Transport):
         super().__init__()
         self.written: list[bytes] = []
         self.closed = False
+        self.protocol: weakref.ref[GuardedProtocol] | None = None
 
     def write(self, data: "bytes | bytearray | memoryview[int]") -> None:
         self.written.append(bytes(data))
@@ -63,6 +65,7 @@ async def _written(app: ASGIApp, method: str = "GET", count: int = 1) -> _Socket
             while protocol.tasks:
                 await asyncio.sleep(0)
     protocol.connection_lost(None)
+    written.protocol = weakref.ref(protocol)
     return written
 
 
@@ -80,6 +83,18 @@ async def test_an_answered_request_is_gone_with_the_next_one() -> None:
         await _written(app, count=3)
         assert len(requests) == 3
         assert [request() for request in requests[:2]] == [None, None]
+    finally:
+        gc.enable()
+
+
+async def test_a_closed_connection_is_gone_at_once() -> None:
+    answers = {"answered": [_start(LENGTH_5), _body(b"hello")], "cut off": [_start(LENGTH_5)]}
+    gc.disable()
+    try:
+        for messages in answers.values():
+            written = await _written(_sending(*messages))
+            assert written.protocol is not None
+            assert written.protocol() is None
     finally:
         gc.enable()
 
@@ -108,6 +123,29 @@ async def test_an_answer_without_a_body_is_sent() -> None:
     for headers, method in (([(b"content-length", b"0")], "GET"), (LENGTH_5, "HEAD")):
         written = (await _written(_sending(_start(headers), _body(b"")), method)).written
         assert b"".join(written).endswith(b"\r\n\r\n")
+
+
+async def test_an_answer_of_unknown_length_is_chunked_and_its_end_is_seen() -> None:
+    written = (await _written(_sending(_start([]), _body(b"he", more=True), _body(b"llo")))).written
+    assert b"transfer-encoding: chunked\r\n" in written[0]
+    assert b"".join(written[1:]) == b"2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [(b"x", b"a\r\nset-cookie: b"), (b"x", b"a\nb"), (b"x", b"a\0b"), (b"x: y\r\nz", b"a"), (b"x y", b"a")],
+)
+async def test_no_header_smuggles_another_into_the_answer(header: tuple[bytes, bytes]) -> None:
+    written = await _written(_sending(_start([header, *LENGTH_5]), _body(b"hello")))
+    assert b"".join(written.written).startswith(b"HTTP/1.1 500 ")
+    assert b"set-cookie" not in b"".join(written.written)
+
+
+@pytest.mark.parametrize("body", [b"hell", b"hello!"])
+async def test_a_body_of_another_length_than_announced_ends_the_connection(body: bytes) -> None:
+    written = await _written(_sending(_start(LENGTH_5), _body(body)))
+    assert written.closed
+    assert body not in b"".join(written.written)
 
 
 async def test_an_answer_that_breaks_off_is_seen_to_have_begun() -> None:

@@ -6,12 +6,15 @@ Without them a client that sends a byte now and then, or never reads, holds its 
 import asyncio
 from collections.abc import Callable
 from enum import Enum
+from urllib.parse import unquote
 
 import msgspec
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from httptools import parse_url
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from lifecycle.exchanges import Exchange
 from lifecycle.limits import Limits
 from telemetry.catalog import CONNECTIONS_CLOSED
 from telemetry.metrics import Metrics
@@ -65,6 +68,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._disarm()
         self._stop_write_deadline()
         super().connection_lost(exc)
+        # A connection and its last request would keep each other until the garbage collector comes by.
+        self.cycle = None  # type: ignore[assignment]  # as it starts
 
     def data_received(self, data: bytes) -> None:
         if self._phase is _Phase.REFUSED:
@@ -100,8 +105,37 @@ class GuardedProtocol(HttpToolsProtocol):
                 raise ValueError("headers too large")
         self._disarm()
         self._enter(_Phase.BODY)
-        super().on_headers_complete()
-        self.cycle.transport = _Outlet(self, self.cycle)  # type: ignore[assignment]  # it only writes and closes
+        before = self.cycle
+        self.cycle = self._exchange()
+        if before is None or before.response_complete:  # type: ignore[redundant-expr]  # starts as None
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
+
+    def _exchange(self) -> Exchange:
+        version, address = self.parser.get_http_version(), parse_url(self.url)
+        path = address.path.decode("ascii")
+        self.scope["http_version"] = version
+        self.scope["method"] = self.parser.get_method().decode("ascii")
+        self.scope["path"] = unquote(path) if "%" in path else path
+        self.scope["raw_path"] = address.path
+        self.scope["query_string"] = address.query or b""
+        exchange = Exchange(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        exchange.on_last_answer = self.close_when_read
+        return exchange
 
     def on_message_complete(self) -> None:
         self._disarm()
@@ -112,7 +146,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def close_when_read(self) -> None:
         """Close once the request's body has come; `linger_s` bounds the wait."""
-        if self._phase is _Phase.BODY and self.cycle.response_complete:
+        if self._phase is _Phase.BODY and self._is_idle():
             self._close_when_read = True
         else:
             self.transport.close()
@@ -227,45 +261,6 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _count(self, reason: str) -> None:
         self._metrics.counter(CONNECTIONS_CLOSED, reason).inc()
-
-
-class _Outlet:
-    """The transport of one answer: its head leaves together with the first bytes of its body.
-
-    uvicorn writes them one after the other, and a write to a socket costs more than making the answer. It also
-    closes right after a connection's last answer; where bytes of the request are still unread, the client would
-    be told that the connection was reset, and not what the answer says.
-    """
-
-    __slots__ = ("_cycle", "_held", "_protocol", "_transport")
-
-    def __init__(self, protocol: GuardedProtocol, cycle: RequestResponseCycle) -> None:
-        self._protocol = protocol
-        self._transport = protocol.transport
-        self._cycle: RequestResponseCycle | None = cycle
-        self._held = b""
-
-    def write(self, data: bytes) -> None:
-        cycle = self._cycle
-        if cycle is not None and cycle.response_started:
-            # Each would keep the other alive until the garbage collector comes by.
-            self._cycle = None
-            if cycle.expected_content_length > 0 and cycle.scope["method"] != "HEAD":
-                self._held = data
-                return
-        elif self._held:
-            data = self._held + data
-            self._held = b""
-        self._transport.write(data)
-
-    def is_closing(self) -> bool:
-        return self._transport.is_closing()
-
-    def close(self) -> None:
-        if self._held:
-            # The app fell over its answer: the client is to see that one began, and that it has no end.
-            self._transport.write(self._held)
-        self._protocol.close_when_read()
 
 
 _PHRASES = {400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large"}
