@@ -106,7 +106,9 @@ async def _at_half(side: _Side, kind: _Kind, ceiling: Row, seconds: float) -> Ro
     """One row at half the rate of `ceiling`."""
     per_s = (ceiling.per_s or 0.0) / 2
     row = await _measure(side, kind, seconds, per_s)
-    return replace(row, what=f"{row.what}, half of it", remark="at a steady rate; the mark is a p99 of 50 ms")
+    return replace(
+        row, what=f"{row.what}, half of it", remark=f"{row.remark}, steady; the mark is a p99 of 50 ms"
+    )
 
 
 async def _measure(side: _Side, kind: _Kind, seconds: float, per_s: float | None = None) -> Row:
@@ -123,7 +125,8 @@ async def _measure(side: _Side, kind: _Kind, seconds: float, per_s: float | None
         p50_ms=quantile_ms(answered.latencies_s, 0.5),
         p99_ms=quantile_ms(answered.latencies_s, 0.99),
         resident_mb=resident_mb(side.process),
-        remark=f"{kind.connections} connections",
+        remark=f"{kind.connections} connections"
+        + (f", {answered.refused} answered 503" * bool(answered.refused)),
     )
 
 

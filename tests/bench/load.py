@@ -17,18 +17,21 @@ _LAST_ANSWER_S = 10.0
 
 @dataclass
 class Answered:
-    """Latencies in seconds, in the order of the answers. All were 200: another status ends the load.
+    """Latencies in seconds of what was answered 200, in the order of the answers, and how many were answered 503.
+
+    Any other status ends the load.
 
     At a steady rate a latency begins when its request was due, so that a server that stands still is not
     spared the requests that had to wait for it.
     """
 
     latencies_s: list[float] = field(default_factory=list)
+    refused: int = 0
     took_s: float = 0.0
 
     @property
     def per_s(self) -> float:
-        """Requests a second."""
+        """Requests answered 200 a second."""
         return len(self.latencies_s) / self.took_s
 
 
@@ -81,9 +84,12 @@ class _Load:
         if self._failure is not None:
             raise self._failure
 
-    def finish(self, connection: "_Connection", due_s: float) -> None:
+    def finish(self, connection: "_Connection", due_s: float, *, stored: bool) -> None:
         now_s = time.perf_counter()
-        self.answered.latencies_s.append(now_s - due_s)
+        if stored:
+            self.answered.latencies_s.append(now_s - due_s)
+        else:
+            self.answered.refused += 1
         self._busy -= 1
         self._idle.append(connection)
         if now_s < self._until_s:
@@ -145,7 +151,8 @@ class _Connection(asyncio.Protocol):
             self._answer = answer
             return
         self._answer = b""
-        if not answer.startswith(b"HTTP/1.1 200"):
+        stored = answer.startswith(b"HTTP/1.1 200")
+        if stored or answer.startswith(b"HTTP/1.1 503"):
+            self._load.finish(self, self._due_s, stored=stored)
+        else:
             self._load.fail(RuntimeError(f"The server answered {answer[:500]!r}."))
-            return
-        self._load.finish(self, self._due_s)

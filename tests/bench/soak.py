@@ -43,6 +43,7 @@ class Sample:
     p99_ms: float | None
     resident_mb: float
     open_files: int
+    refused: int
 
 
 async def run(duration_s: float) -> None:
@@ -69,11 +70,12 @@ async def _sample(ingest: Ingest, requests: Sequence[bytes], per_s: float, at_s:
     return Sample(
         at_s=at_s,
         per_s=answered.per_s,
-        cpu_us=spent_s / len(answered.latencies_s) * 1e6,
+        cpu_us=spent_s / max(1, len(answered.latencies_s)) * 1e6,
         p50_ms=quantile_ms(answered.latencies_s, 0.5),
         p99_ms=quantile_ms(answered.latencies_s, 0.99),
         resident_mb=resident_mb(ingest.process),
         open_files=ingest.process.num_fds(),
+        refused=answered.refused,
     )
 
 
@@ -84,7 +86,16 @@ def _tell(sample: Sample) -> None:
 
 def _show(samples: Sequence[Sample]) -> None:
     table = Table()
-    for title in ("minute", "events/s", "CPU µs/event", "p50 ms", "p99 ms", "resident MB", "open files"):
+    for title in (
+        "minute",
+        "events/s",
+        "CPU µs/event",
+        "p50 ms",
+        "p99 ms",
+        "resident MB",
+        "open files",
+        "503",
+    ):
         table.add_column(title, justify="right")
     for sample in samples[:: max(1, len(samples) // _ROWS)]:
         table.add_row(
@@ -95,6 +106,7 @@ def _show(samples: Sequence[Sample]) -> None:
             str(sample.p99_ms),
             f"{sample.resident_mb:.1f}",
             str(sample.open_files),
+            str(sample.refused),
         )
     sys.stderr.write("\n")
     console = Console(width=max(120, Console().width))
@@ -114,7 +126,7 @@ def _trend(samples: Sequence[Sample]) -> str:
     return (
         f"After {settled[0].at_s / 60:.0f} of {samples[-1].at_s / 60:.0f} minutes: resident memory "
         f"{percent:+.1f} % an hour, from {min(memory):.1f} to {max(memory):.1f} MB; open files "
-        f"{min(files):.0f} to {max(files):.0f}."
+        f"{min(files):.0f} to {max(files):.0f}; {sum(sample.refused for sample in samples)} requests were answered 503."
     )
 
 
