@@ -10,8 +10,10 @@ PORT ?= 8087
 DATA ?= .footfall
 DEMO ?= 1
 DURATION ?= 3600
+SECONDS ?= 60
+FUZZ := build/fuzz
 
-.PHONY: help setup run check format lint imports types unit isolated test bench soak screenshots lock clean
+.PHONY: help setup run check format lint imports types unit isolated test bench soak fuzz screenshots lock clean
 
 help: ## Show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -58,6 +60,11 @@ bench: setup ## Print the cost of admission, ingest (beside Bento, where there i
 
 soak: setup ## Load ingest with 80 % of what it can take and watch its memory (DURATION=3600 seconds)
 	@PYTHONPATH=tests/support $(BIN)/python tests/bench/soak.py $(DURATION)
+
+fuzz: setup ## Send every decoder of ingest what no sender would (SECONDS=60); what breaks one stays in build/fuzz
+	@mkdir -p $(FUZZ)/corpus && $(BIN)/uv pip install -q --python $(BIN)/python --target $(FUZZ)/packages atheris==3.0.0
+	@PYTHONPATH=$(FUZZ)/packages $(BIN)/python tests/fuzz/decoders.py -max_total_time=$(SECONDS) -max_len=8192 -timeout=10 -rss_limit_mb=1024 \
+		-artifact_prefix=$(FUZZ)/ $(FUZZ)/corpus
 
 screenshots: setup ## Photograph the pages of a fresh demo: build/screenshots, and docs/images for the README
 	@PYTHONPATH=tests/support $(BIN)/python tests/support/screenshots.py --readme
