@@ -31,7 +31,7 @@ class Parts:
         self.gone: set[ProjectId] = set()
         self.book = RuleBook(rules.pool, rules.metrics)
         self.relay = Relay(rules.pool, rules.log, rules.metrics)
-        self.engine = Engine(self.book, self.relay, rules.metrics, self._exists, Enricher())
+        self.engine = Engine(self.book, self.relay, rules.metrics, self._exists, rules.access, Enricher())
 
     async def _exists(self, project: ProjectId) -> bool:
         return project not in self.gone

@@ -45,6 +45,9 @@ def cases(tenants: Tenants) -> dict[tuple[str, str], Case]:
         ("GET", "/v1/visitors/{anonymous_id:path}"): Case(
             "read one", f"/v1/visitors/{names.visitor}", shows=True
         ),
+        ("DELETE", "/v1/users/{user:path}"): Case("change own", "/v1/users/nobody-here"),
+        ("GET", "/v1/forgotten"): Case("change own", "/v1/forgotten"),
+        ("GET", "/v1/forgotten/{request_id}"): Case("change one", "/v1/forgotten/fabcdefghijk"),
         ("GET", "/v1/rules"): Case("change own", "/v1/rules", shows=True),
         ("POST", "/v1/rules"): Case("change own", "/v1/rules", {"text": rule}),
         ("POST", "/v1/rules/check"): Case("change own", "/v1/rules/check", {"text": rule}),

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from access.database import Pool
 from access.errors import AccessUnavailable
+from access.forgotten import ForgetRequest, Forgotten
 from access.keys import digest, is_id, is_secret, kind_of
 from access.model import Principal, Project, Session
 from access.policies import Policies
@@ -117,6 +118,16 @@ class Access:
         """
         found = self._read_once().projects.get(project)
         return OPEN if found is None else self._policies.of(found)
+
+    @property
+    def forgotten(self) -> Forgotten:
+        """Whose records are passed over; the same object until access changes. Raises as `project`."""
+        return self._read_once().forgotten
+
+    @property
+    def forget_requests(self) -> tuple[ForgetRequest, ...]:
+        """Who is to be removed from what this process owns, as far as it knows."""
+        return () if self._held is None else self._held.forget_requests
 
     async def resolve(self, project: ProjectId) -> Project | None:
         """As `project`, but None is certain: the project is deleted for good.

@@ -8,12 +8,12 @@ from typing import Literal, TypeAlias
 
 from access.model import KeyKind
 
-IdKind: TypeAlias = Literal["project", "key", "session", "signing"]
+IdKind: TypeAlias = Literal["project", "key", "session", "signing", "forget"]
 
 _KEY = re.compile(r"ff[ws]_[A-Za-z0-9_-]{43}")
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 _KEY_PREFIX: dict[KeyKind, str] = {"write": "ffw_", "secret": "ffs_"}
-_ID_PREFIX: dict[IdKind, str] = {"project": "p", "key": "k", "session": "s", "signing": "t"}
+_ID_PREFIX: dict[IdKind, str] = {"project": "p", "key": "k", "session": "s", "signing": "t", "forget": "f"}
 _ID = {kind: re.compile(prefix + "[a-z2-7]{11}") for kind, prefix in _ID_PREFIX.items()}
 
 

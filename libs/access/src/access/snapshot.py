@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from access.database import Connection, Pool, connected
+from access.forgotten import ForgetRequest, Forgotten, read_forgotten, read_open_requests
 from access.model import Principal, Project, Session, StoredPlan
 from access.plans import newest_plans
 from access.project_settings import decode_settings
@@ -20,6 +21,7 @@ class Snapshot:
     """What held when the version was `version`: live projects, keys by SHA-256, sessions by SHA-256.
 
     `signing_keys` stand newest first, and hold those retired while a token they signed may still live.
+    `forget_requests` are those not finished.
     """
 
     version: int
@@ -27,6 +29,8 @@ class Snapshot:
     keys: Mapping[bytes, Principal] = field(default_factory=dict)
     sessions: Mapping[bytes, Session] = field(default_factory=dict)
     signing_keys: tuple[SigningKey, ...] = ()
+    forgotten: Forgotten = field(default_factory=lambda: Forgotten({}))
+    forget_requests: tuple[ForgetRequest, ...] = ()
 
 
 class Store(Protocol):
@@ -67,6 +71,8 @@ class DatabaseStore:
                 keys=await _keys(connection),
                 sessions=await _sessions(connection, now),
                 signing_keys=await _signing_keys(connection, now),
+                forgotten=await read_forgotten(connection),
+                forget_requests=await read_open_requests(connection),
             )
 
 

@@ -1,7 +1,7 @@
 """The log on Kafka: librdkafka produces, aiokafka consumes, and neither is seen past these files."""
 
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from eventlog.kafka_group import KafkaMember
 from eventlog.kafka_offsets import KafkaOffsets
 from eventlog.kafka_producer import KafkaAppender
 from eventlog.kafka_reader import KafkaReader
-from eventlog.port import Member, Message, Reader, Stored, Topic
+from eventlog.port import Member, Message, Person, Reader, Stored, Topic
 from eventmodel import topics as names
 
 _MAX_QUEUE_BYTES = 64 * 1024 * 1024
@@ -107,6 +107,9 @@ class KafkaLog:
     async def positions_at(self, topic: str, at: datetime) -> Sequence[int]:
         at_ms = math.ceil(at.timestamp() * 1000)
         return await self._offsets.positions_at(await self._known(topic), at_ms)
+
+    async def blank(self, person: Person, theirs: Callable[[bytes, bytes], bool]) -> None:
+        """Kafka deletes by age alone."""
 
     async def ping(self) -> None:
         await self._admin.ping()

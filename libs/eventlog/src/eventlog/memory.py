@@ -1,16 +1,18 @@
 """The log in this process's memory, for tests: the same promises, short of surviving the process."""
 
 import asyncio
+import re
 import secrets
 from bisect import bisect_left
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Protocol
 
 from eventlog.errors import BeyondHead, LogUnavailable, MessageTooLarge, Truncated, UnknownTopic
-from eventlog.port import Message, Positions, Record, Stored, Topic, TopicPart
+from eventlog.port import Message, Person, Positions, Record, Stored, Topic, TopicPart
 from eventmodel import part, topics
+from eventmodel.wire import blank_key, record_key
 
 
 class _Clock(Protocol):
@@ -130,6 +132,23 @@ class MemoryLog:
             part.start + bisect_left(part.records, at, key=lambda record: record.recorded_at)
             for part in self._store.of_topic(topic)
         ]
+
+    async def blank(self, person: Person, theirs: Callable[[bytes, bytes], bool]) -> int:
+        self._store.answer()
+        blanked = 0
+        for where, target in self._store.parts.items():
+            for index, record in enumerate(target.records):
+                found = record.key in person.keys or (
+                    where.topic == topics.REJECTED
+                    and record.key.startswith(record_key(person.project, ""))
+                    and re.search(person.pattern, record.value.decode("ascii", "backslashreplace"))
+                )
+                if found and theirs(record.key, record.value):
+                    target.records[index] = record._replace(
+                        key=blank_key(person.project), value=b'{"id":"blank"}'
+                    )
+                    blanked += 1
+        return blanked
 
     async def ping(self) -> None:
         self._store.answer()

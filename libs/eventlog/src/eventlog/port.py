@@ -11,10 +11,12 @@ Order holds per key, because a key has one partition (`eventmodel.part`). Delive
 consumer runtime makes it once (`eventlog.consumer`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import NamedTuple, Protocol, TypeAlias
+
+from eventmodel import ProjectId
 
 
 class Message(NamedTuple):
@@ -56,6 +58,17 @@ class Topic(NamedTuple):
     name: str
     log_id: str
     partitions: int
+
+
+class Person(NamedTuple):
+    """Whose records are to be blanked: their record keys, and a pattern of the texts that mention them.
+
+    The pattern fits bytes in PostgreSQL's format `escape`.
+    """
+
+    project: ProjectId
+    keys: Collection[bytes]
+    pattern: str
 
 
 Positions: TypeAlias = Mapping[TopicPart, int]
@@ -139,6 +152,15 @@ class EventLog(LogWriter, Protocol):
 
     async def positions_at(self, topic: str, at: datetime) -> Sequence[int]:
         """By part, the position of the first record with `recorded_at` at or after `at`; the head if none."""
+        ...
+
+    async def blank(self, person: Person, theirs: Callable[[bytes, bytes], bool]) -> int | None:
+        """Take key and content out of a person's records, in all topics; how many.
+
+        Those with their keys, and those of `footfall.rejected` whose content the pattern finds, if `theirs` says so
+        of key and value. Each keeps its place, with the key `eventmodel.wire.blank_key`. None where single
+        records cannot be changed: there they stay for the topic's retention. Raises LogUnavailable.
+        """
         ...
 
     async def ping(self) -> None:

@@ -8,13 +8,14 @@ them between transactions breaks group membership.
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 
 from eventlog.errors import LogUnavailable, MessageTooLarge, UnknownTopic
-from eventlog.port import Message, Stored, Topic
+from eventlog.port import Message, Person, Stored, Topic
 from eventlog.postgres_appender import MESSAGE_OVERHEAD_BYTES, Appender, Call, Queue
+from eventlog.postgres_blank import blank_records
 from eventlog.postgres_group import IDLE_S, PostgresMember
 from eventlog.postgres_reader import PostgresReader
 from eventlog.postgres_segments import drop_segments, make_segments
@@ -114,6 +115,13 @@ class PostgresLog:
         return await self._by_part(
             topic, "SELECT log.position_at(topic, part, $2) FROM log.part WHERE topic = $1 ORDER BY part", at
         )
+
+    async def blank(self, person: Person, theirs: Callable[[bytes, bytes], bool]) -> int:
+        session = Session(self._url, UPKEEP_LIMIT_S)
+        try:
+            return await blank_records(session, person, theirs)
+        finally:
+            await session.close()
 
     async def ping(self) -> None:
         async with self._asking.use(APPEND_LIMIT_S) as connection:

@@ -10,6 +10,7 @@ from eventmodel.rejection import RejectedRecord
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Event)
+_BLANK = "x:"
 
 
 class MalformedRecord(ValueError):
@@ -37,6 +38,16 @@ def record_key(project: ProjectId, subject: str) -> bytes:
 def event_key(event: Event) -> bytes:
     """The key under which `event` is ordered and counted."""
     return record_key(event.project, subject_of(event.user, event.anonymous_id, event.account, event.id))
+
+
+def blank_key(project: ProjectId) -> bytes:
+    """The key of a record of the project whose content was taken out."""
+    return record_key(project, _BLANK)
+
+
+def is_blank(key: bytes) -> bool:
+    """Whether the content of the record with this key was taken out: everybody passes it over."""
+    return key.partition(b":")[2] == _BLANK.encode()
 
 
 def split_key(key: bytes) -> tuple[ProjectId, str]:

@@ -14,6 +14,7 @@ from footfall.outcomes import finish
 from footfall.plan_commands import plan_commands
 from footfall.project_commands import project_commands
 from footfall.rejected_commands import rejected_commands
+from footfall.user_commands import user_commands
 
 app = typer.Typer(
     name="footfall",
@@ -31,6 +32,7 @@ app.add_typer(rule_commands, name="rules")
 app.add_typer(import_commands, name="import")
 app.add_typer(rejected_commands, name="rejected")
 app.add_typer(plan_commands, name="plan")
+app.add_typer(user_commands, name="user")
 
 Kafka = Annotated[
     str,

@@ -9,9 +9,11 @@ import asyncpg
 from fastapi import FastAPI
 
 from access.cache import Access
+from access.forgetting import Forgetting
 from eventlog.errors import LogError
 from eventlog.port import EventLog
 from importer.planning import Planner
+from importer.removal import Removal
 from importer.routes import ImportRoutes
 from importer.runs import Runs, RunsUnavailable
 from importer.settings import ImporterSettings
@@ -38,7 +40,8 @@ async def open_service(
     clock: Clock,
     metrics: Metrics,
 ) -> AsyncIterator[Service]:
-    """The importer on these collaborators; makes its spool directory. Its task `imports` does the work."""
+    """The importer on these collaborators; makes its spool directory. Its task `imports` does the work,
+    `removal` forgets people."""
     spool = await asyncio.to_thread(open_spool, settings.import_spool_dir)
     runs = Runs(pool)
     worker = Worker(
@@ -80,7 +83,7 @@ async def open_service(
     yield Service(
         name="importer",
         app=RequestLog(app, metrics),
-        tasks={"imports": worker.run},
+        tasks={"imports": worker.run, "removal": Removal(runs, access, Forgetting(pool, clock)).run},
         drain=drain,
         checks={"log": log_answers, "database": database_answers},
         metrics=metrics,

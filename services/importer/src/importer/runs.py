@@ -19,6 +19,7 @@ UNFINISHED: Final = ("queued", "running")
 FINISHED: Final = frozenset(get_args(State)) - frozenset(UNFINISHED)
 MAX_UNFINISHED_RUNS: Final = 20
 SHOWN_BAD_LINES: Final = 5
+_REMOVED_AT_ONCE: Final = 1_000
 STATEMENT_S: Final = 10.0
 
 Connection: TypeAlias = (
@@ -233,6 +234,20 @@ class Runs:
         await self._fetch("delete from importer.salt where project = $1", project)
         rows = await self._fetch("delete from importer.run where project = $1 returning id", project)
         return [row["id"] for row in rows]
+
+    async def remove_lines(self, project: ProjectId, pattern: str) -> int:
+        """Remove the bad lines whose start or message the regular expression finds; how many."""
+        removed = 0
+        while True:
+            rows = await self._fetch(
+                "delete from importer.rejected_line where ctid = any(array("
+                "select ctid from importer.rejected_line where project = $1 and (start ~ $2 or message ~ $2)"
+                " limit $3)) returning 1",
+                *(project, pattern, _REMOVED_AT_ONCE),
+            )
+            removed += len(rows)
+            if len(rows) < _REMOVED_AT_ONCE:
+                return removed
 
     async def ping(self) -> None:
         """Return when the database answers; raises RunsUnavailable."""

@@ -62,7 +62,7 @@ async def open_service(
         backfill=[topics.BACKFILL],
         log=log,
         store=await open_parts(pool, GROUP),
-        handler=Engine(book, relay, metrics, lambda project: _exists(access, project), enricher),
+        handler=Engine(book, relay, metrics, lambda project: _exists(access, project), access, enricher),
         clock=clock,
         metrics=metrics,
     )

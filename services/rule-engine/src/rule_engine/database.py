@@ -1,7 +1,7 @@
 """Where the database driver's errors end, outside the consumer's own transactions."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeAlias
 
 import asyncpg
@@ -10,6 +10,7 @@ Connection: TypeAlias = (
     "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 )
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Fenced: TypeAlias = Callable[[Collection[int]], AbstractAsyncContextManager[Connection]]
 
 _AWAY = (
     OSError,

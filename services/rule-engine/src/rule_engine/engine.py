@@ -1,22 +1,22 @@
 """Asks the rules about every event and keeps what they do, in the consumer's transaction."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
-from typing import TypeAlias
 
 import msgspec
 
+from access import Access
 from enrichment import Enricher
 from eventlog.batch import Batch
 from eventlog.port import Record
 from eventmodel import Event, ProjectId
 from eventmodel.wire import decode, split_key
 from rule_engine.actions import REASONS, Action, Cause, Reason, Recording, action_key, record
-from rule_engine.database import Connection
+from rule_engine.database import Connection, Fenced
 from rule_engine.evaluation import ENRICHED
 from rule_engine.relay import Relay
+from rule_engine.removal import remove_person
 from rule_engine.rulebook import CompiledRule, RuleBook
 from telemetry import catalog
 from telemetry.logs import get_logger
@@ -25,8 +25,6 @@ from telemetry.metrics import Metrics
 STALE_AFTER = timedelta(hours=1)
 """An event that was recorded later than this after it occurred is past: nobody is told of it."""
 
-Fenced: TypeAlias = Callable[[Collection[int]], AbstractAsyncContextManager[Connection]]
-
 _log = get_logger("engine")
 
 
@@ -34,7 +32,7 @@ class Engine:
     """The rule engine as a handler of the consumer runtime.
 
     `exists` tells whether a project is there still: events of a deleted one are passed over. It raises
-    StoreUnavailable when that cannot be told; the runtime then waits.
+    StoreUnavailable when that cannot be told; the runtime then waits. `access` knows who was forgotten.
     """
 
     def __init__(
@@ -43,8 +41,11 @@ class Engine:
         relay: Relay,
         metrics: Metrics,
         exists: Callable[[ProjectId], Awaitable[bool]],
+        access: Access,
         enricher: Enricher,
     ) -> None:
+        self._access = access
+        self._removed: set[tuple[str, int]] = set()
         self._book = book
         self._enricher = enricher
         self._relay = relay
@@ -65,7 +66,10 @@ class Engine:
         ]
         there = {project for project in {project for project, _ in asked} if await self._exists(project)}
         recordings = [
-            recording for project, each in asked if project in there for recording in self._recordings(each)
+            recording
+            for project, each in asked
+            if project in there and not self._access.forgotten.covers(each.key, each.value)
+            for recording in self._recordings(each)
         ]
         if recordings:
             reasons = await record(tx, recordings)
@@ -82,9 +86,17 @@ class Engine:
 
     async def tend(self, parts: frozenset[int], fenced: Fenced) -> None:
         self._relay.own(parts)
+        requests = self._access.forget_requests
+        self._removed = {done for done in self._removed if done[0] in {request.id for request in requests}}
+        for request in requests:
+            for number in sorted(parts):
+                if (request.id, number) not in self._removed:
+                    await remove_person(request, number, fenced)
+                    self._removed.add((request.id, number))
 
     def forget(self, parts: frozenset[int]) -> None:
         self._relay.disown(parts)
+        self._removed = {done for done in self._removed if done[1] not in parts}
 
     def _recordings(self, source: Record) -> Iterator[Recording]:
         event = decode(source.value)

@@ -11,6 +11,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from access.cache import Access
+from access.forgetting import Forgetting
 from access.issuing import TokenIssuer
 from access.logins import Logins
 from access.plans import Plans
@@ -29,6 +30,8 @@ from lifecycle.migrations import Owner
 from lifecycle.service import Service
 from stream_gateway import openapi
 from stream_gateway.administration import projects, tokens
+from stream_gateway.forgetting.completion import Completion
+from stream_gateway.forgetting.routes import forgetting_routes
 from stream_gateway.live.channel import Channel
 from stream_gateway.live.gate import Announcer, Gate
 from stream_gateway.live.presentation import Presenter, shown
@@ -139,6 +142,7 @@ async def open_service(
             "projector": consumer.run,
             "announcer": announcer.run,
             "purge": Purge(pool, Projects(pool, clock)).run,
+            "forgetting": Completion(pool, Forgetting(pool, clock), log, clock).run,
             "gate": gate.run,
             **{f"channel {name}": channel.run for name, channel in channels.items()},
         },
@@ -179,6 +183,9 @@ def _app(
     app.include_router(rejected_routes(RejectedReads(pool), outcomes, replayer, access, clock))
     app.include_router(
         projects.router(Projects(pool, clock), logins, access, Administrators(access, settings.admin_token))
+    )
+    app.include_router(
+        forgetting_routes(pool, Forgetting(pool, clock), access, lambda: activity.topic.partitions)
     )
     app.include_router(tokens.router(TokenIssuer(pool, access, clock), access))
     assets = load_assets()

@@ -82,6 +82,7 @@ _TAKES: Final[Mapping[str, tuple[str, ...]]] = {
     "/v1/users/{user}": ("days", "project"),
     "/v1/visitors/{anonymous_id}": ("days", "project"),
     "/v1/sources": ("hours", "project"),
+    "/v1/forgotten": ("limit", "project"),
     "/v1/rejected": ("code", "source", "state", "before", "limit", "project"),
 }
 _ALL_REJECTED: Final = {"code": "missing_action"}
@@ -129,12 +130,20 @@ def document(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
+def _taken(method: str, path: str) -> tuple[str, ...]:
+    """The names of the parameters in a route's query."""
+    if method == "get" and path in _TAKES:
+        return _TAKES[path]
+    return () if path.startswith("/v1/projects") else ("project",)
+
+
 def _complete(operation: dict[str, Any], method: str, path: str) -> None:
-    operation["security"] = [{name: []} for name in _SCHEMES if name != "token" or path in _TAKES]
+    reads = method == "get" and path in _TAKES
+    operation["security"] = [{name: []} for name in _SCHEMES if name != "token" or reads]
     operation["tags"] = [path.split("/")[2]]
     operation.setdefault("parameters", []).extend(
         {"name": name, "in": "query", "schema": _PARAMETERS[name][0], "description": _PARAMETERS[name][1]}
-        for name in _TAKES.get(path, ("project",) if not path.startswith("/v1/projects") else ())
+        for name in _taken(method, path)
     )
     responses = operation["responses"]
     # What FastAPI would answer there, this app answers in the contract.

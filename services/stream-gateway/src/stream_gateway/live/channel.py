@@ -12,6 +12,8 @@ from urllib.parse import urlencode
 import msgspec
 
 from access.cache import Access
+from access.errors import AccessUnavailable
+from access.forgotten import Forgotten
 from access.model import Principal
 from eventlog.errors import LogUnavailable, Truncated
 from eventlog.port import EventLog, Reader, Record, Topic, TopicPart
@@ -35,6 +37,8 @@ _RING_BYTES = 32 * 1024 * 1024
 _HEARTBEAT_S = 15.0
 _STUCK_S = 30.0
 _BEHIND_BYTES = 8 * 1024 * 1024
+
+_DATA = b"\ndata: "
 
 _log = get_logger("channel")
 
@@ -163,6 +167,8 @@ class Channel:
                         left.discard(record.part)
                     if record.offset >= end[record.part] or record.offset in marks[record.part].unshown:
                         continue
+                    if self._access.forgotten.covers(record.key, record.value):
+                        continue
                     entry = self._entry(record, 0)
                     if entry.project == wanted.project and wanted.wants(entry):
                         chunks.append(entry.chunk)
@@ -226,7 +232,7 @@ class Channel:
                     while True:
                         await self._advance(reader)
                         pause_s = 0.1
-            except (LogUnavailable, Truncated, *DATABASE_AWAY) as error:
+            except (LogUnavailable, Truncated, AccessUnavailable, *DATABASE_AWAY) as error:
                 _log.warning("channel_waits", channel=self.name, reason=str(error))
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, 5.0)
@@ -263,13 +269,14 @@ class Channel:
 
     def _release(self, projected: Mapping[int, Projected]) -> None:
         kept: list[Record] = []
+        forgotten = self._access.forgotten
         for record in self._held:
             state = projected.get(record.part)
             if state is None or record.offset >= state.next:
                 kept.append(record)
                 continue
             self._vector[record.part] = record.offset + 1
-            if record.offset in state.unshown:
+            if record.offset in state.unshown or forgotten.covers(record.key, record.value):
                 continue
             self._seq += 1
             entry = self._entry(record, self._seq)
@@ -286,6 +293,7 @@ class Channel:
             record.part,
             record.offset,
             split_key(record.key)[0],
+            record.key,
             event.account,
             event.user,
             event.action,
@@ -341,10 +349,12 @@ class Channel:
         return b"".join((*(entry.chunk for entry in entries), self.position_block()))
 
     async def _keep(self) -> None:
-        """Each second: heartbeats to the quiet, goodbye to the expired, the door to the stuck."""
+        """Each second: heartbeats to the quiet, goodbye to the expired, the door to the stuck and forgotten."""
         loop = asyncio.get_running_loop()
+        forgotten = None
         while True:
             await asyncio.sleep(1.0)
+            forgotten = self._forget(forgotten)
             now = loop.time()
             beat = f'event: hb\ndata: {{"channel":"{self.name}"}}\nid: {self._cursor}\n\n'.encode()
             expired = []
@@ -360,6 +370,20 @@ class Channel:
                         member.task.cancel()
             if expired:
                 self.close("expired", expired)
+
+    def _forget(self, known: Forgotten | None) -> Forgotten | None:
+        """Let go of what memory holds of people forgotten since `known`; who was forgotten until now."""
+        try:
+            forgotten = self._access.forgotten
+        except AccessUnavailable:
+            return known
+        if forgotten is not known:
+            self._ring.remove(lambda entry: forgotten.covers(entry.key, _record_of(entry.chunk)))
+        return forgotten
+
+
+def _record_of(chunk: bytes) -> bytes:
+    return chunk[chunk.index(_DATA) + len(_DATA) :]
 
 
 def farewell(reason: str) -> bytes:

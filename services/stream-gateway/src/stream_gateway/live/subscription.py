@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ class Entry(NamedTuple):
     part: int
     offset: int
     project: ProjectId
+    key: bytes
     account: str | None
     user: str | None
     action: str | None
@@ -121,6 +123,17 @@ class Ring:
                 del self._projects[oldest.project]
             self.floor[oldest.part] = oldest.offset + 1
             self.evicted = oldest.seq
+
+    def remove(self, unwanted: Callable[[Entry], bool]) -> None:
+        """Let go of the unwanted entries as if they had never been shown: they leave no gap."""
+        kept = [entry for entry in self._order if not unwanted(entry)]
+        if len(kept) == len(self._order):
+            return
+        self._order = deque(kept)
+        self._bytes = sum(len(entry.chunk) for entry in kept)
+        self._projects = {}
+        for entry in kept:
+            self._projects.setdefault(entry.project, deque()).append(entry)
 
     def after(self, project: ProjectId, seq: int) -> list[Entry]:
         """The project's entries newer than `seq`, oldest first."""

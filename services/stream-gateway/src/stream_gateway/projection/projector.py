@@ -1,6 +1,7 @@
 """The projector: records of the log become the read model, in the consumer's own transaction."""
 
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence, Set
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -9,17 +10,19 @@ import asyncpg
 
 from access.cache import Access
 from access.errors import AccessUnavailable
+from access.mentions import mention_pattern
 from access.model import ProjectSettings
 from eventlog.batch import Batch
 from eventlog.consumer import FencedTransaction
 from eventlog.parts import StoreUnavailable
 from eventlog.port import Record
 from eventmodel import ProjectId, topics
-from eventmodel.wire import MalformedRecord, split_key
+from eventmodel.wire import MalformedRecord, is_blank, split_key
 from lifecycle.clock import Clock
 from stream_gateway.live.gate import DATABASE_AWAY, Announcer
 from stream_gateway.projection.derivation import Derivation, rebuild
 from stream_gateway.projection.history import ensure_months
+from stream_gateway.projection.removal import remove_person
 from stream_gateway.projection.source_tally import (
     MINUTES_KEPT,
     SdkNames,
@@ -30,6 +33,7 @@ from stream_gateway.projection.source_tally import (
 from stream_gateway.projection.tally import Tally, columns_of, decode_projected, write
 from stream_gateway.rejected.rows import RejectedRows
 from telemetry import catalog
+from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -45,6 +49,8 @@ NOW_WINDOW = timedelta(minutes=5)
 """How long after their last activity a user counts as active now."""
 
 _UNSHOWN_KEPT = timedelta(days=9)
+
+_log = get_logger("projector")
 
 
 class Projector:
@@ -71,6 +77,7 @@ class Projector:
         self._rejected = RejectedRows()
         self._links_refused = metrics.counter(catalog.LINKS_REFUSED)
         self._links_beyond = 0
+        self._removed: set[tuple[str, int]] = set()
 
     async def apply(self, tx: "Connection", batch: Batch) -> None:
         activity = [record for record in batch.records if record.topic in (topics.EVENTS, topics.BACKFILL)]
@@ -78,23 +85,23 @@ class Projector:
         repeats = [record for record in batch.duplicates if record.topic != topics.REJECTED]
         keys = {record.key: split_key(record.key) for record in (*activity, *rejected)}
         gone = await self._gone({project for project, _ in keys.values()})
-        kept = [record for record in activity if keys[record.key][0] not in gone]
+        kept, passed = self._apart(activity, keys, gone)
         sources = SourceTally(self._clock.now() - MINUTES_KEPT)
         self._links_beyond = 0
         if kept:
             await self._meet(tx, {(record.part, keys[record.key][0]) for record in kept})
             self._links_beyond = await write(tx, self._add_up(kept, keys, sources))
         refused = [
-            (project, record, decode_rejected(record.value))
-            for record in rejected
-            if (project := keys[record.key][0]) not in gone
+            (keys[record.key][0], record, decode_rejected(record.value))
+            for record in self._apart(rejected, keys, gone)[0]
+            if not self._mentions(keys[record.key][0], record)
         ]
         for project, record, one in refused:
             sources.refuse(record.part, project, one)
         await self._account_for(repeats, sources, set_aside=batch.set_aside)
         await sources.write(tx, self._sdks)
         await self._rejected.write(tx, refused)
-        unshown = [*repeats, *(record for record in activity if keys[record.key][0] in gone)]
+        unshown = [*repeats, *passed]
         if unshown:
             await tx.execute(
                 "insert into gateway.unshown (topic, part, off, recorded_at)"
@@ -112,7 +119,7 @@ class Projector:
                 keyed.append((split_key(record.key)[0], record))
         gone = await self._gone({project for project, _ in keyed})
         for project, record in keyed:
-            if project not in gone:
+            if project not in gone and not is_blank(record.key):
                 sources.repeat(record.part, project, record.value, set_aside=set_aside)
 
     async def committed(self, batch: Batch) -> None:
@@ -123,12 +130,14 @@ class Projector:
 
     def forget(self, parts: frozenset[int]) -> None:
         self._met.clear()
+        self._removed = {done for done in self._removed if done[1] not in parts}
         self._sdks.forget(parts)
         self._rejected.forget(parts)
         for key in [key for key in self._derivations if key[0] in parts]:
             del self._derivations[key]
 
     async def tend(self, parts: frozenset[int], fenced: "FencedTransaction[Connection]") -> None:
+        await self._forget_people(parts, fenced)
         now = self._clock.now()
         if self._tidied_at is None or now - self._tidied_at > timedelta(minutes=1):
             await self._tidy(parts, fenced, now)
@@ -169,6 +178,31 @@ class Projector:
             )
         self._sdks.forget(parts)
 
+    async def _forget_people(self, parts: frozenset[int], fenced: "FencedTransaction[Connection]") -> None:
+        """Remove who is to be forgotten, once this process passes over what is still to come of them."""
+        requests = self._access.forget_requests
+        self._removed = {done for done in self._removed if done[0] in {request.id for request in requests}}
+        for request in requests:
+            for number in sorted(parts):
+                if (request.id, number) not in self._removed:
+                    try:
+                        await remove_person(request, number, fenced)
+                    except asyncpg.PostgresError:
+                        # Nothing of it holds, and the part must go on for everybody else.
+                        _log.exception("person_not_removed", request=request.id, part=number)
+                    else:
+                        self._removed.add((request.id, number))
+
+    def _mentions(self, project: ProjectId, record: Record) -> bool:
+        """Whether what was refused names somebody who is being forgotten, and came before that."""
+        return any(
+            request.project == project
+            and request.mentions
+            and record.recorded_at < request.requested_at
+            and re.search(mention_pattern(request.mentions), record.value.decode(errors="replace"))
+            for request in self._access.forget_requests
+        )
+
     def _wanted(self, project_id: ProjectId) -> Derivation | None:
         project = self._access.project(project_id)
         return None if project is None else Derivation.of(project.settings)
@@ -179,6 +213,17 @@ class Projector:
             return {project for project in projects if await self._access.resolve(project) is None}
         except AccessUnavailable as error:
             raise StoreUnavailable(str(error)) from error
+
+    def _apart(
+        self, records: Sequence[Record], keys: Mapping[bytes, tuple[ProjectId, str]], gone: Set[ProjectId]
+    ) -> tuple[list[Record], list[Record]]:
+        """The records apart from those of deleted projects and of people who were forgotten."""
+        kept: list[Record] = []
+        passed: list[Record] = []
+        for record in records:
+            over = keys[record.key][0] in gone or self._access.forgotten.covers(record.key, record.value)
+            (passed if over else kept).append(record)
+        return kept, passed
 
     async def _meet(self, tx: "Connection", met: Collection[tuple[int, ProjectId]]) -> None:
         """Know under which settings the derived rows of each part and project are made."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import asyncpg
 import msgspec
 
+from access.forgotten import Forgotten
 from eventlog.batch import first_of_each
 from eventlog.errors import LogUnavailable
 from eventlog.port import EventLog, Reader, Record, TopicPart
@@ -111,7 +112,7 @@ async def choose_source(tx: "Connection", log: EventLog, part: int) -> Source:
 class Recount:
     """One part counted again in `tx`, for these projects.
 
-    `counted` is told the number of records of each batch.
+    `counted` is told the number of records of each batch; what `forgotten` covers is passed over.
     """
 
     def __init__(
@@ -120,7 +121,9 @@ class Recount:
         part: int,
         projects: Mapping[ProjectId, Derivation],
         counted: Callable[[int], None],
+        forgotten: Forgotten,
     ) -> None:
+        self._forgotten = forgotten
         self._tx = tx
         self._part = part
         self._projects = projects
@@ -191,7 +194,7 @@ class Recount:
         await self._tx.execute(_CHOOSE, self._part, boundary)
         await self._tx.execute(_EMPTY)
         differences, _ = await compare(self._tx, HISTORY, self._part, list(self._projects))
-        again = Recount(self._tx, self._part, self._projects, lambda records: None)
+        again = Recount(self._tx, self._part, self._projects, lambda records: None, self._forgotten)
         await again.from_history("pg_temp" if differences else "gateway")
 
     async def _read(self, reader: Reader, where: TopicPart, until: int) -> None:
@@ -210,7 +213,7 @@ class Recount:
             self._counted(len(wanted))
 
     async def _wanted(self, records: Sequence[Record]) -> Sequence[Record]:
-        """Without those of other projects, and those that were set aside or known as repeats at the time."""
+        """Without those of other projects and of who was forgotten, and those unshown at the time."""
         if not records:
             return []
         rows = await self._tx.fetch(
@@ -226,6 +229,8 @@ class Recount:
             try:
                 project, _ = split_key(record.key)
             except MalformedRecord:
+                continue
+            if self._forgotten.covers(record.key, record.value):
                 continue
             if project in self._projects and record.offset not in unshown:
                 wanted.append(record)

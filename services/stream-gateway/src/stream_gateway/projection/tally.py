@@ -232,5 +232,17 @@ async def write(tx: "Connection", tally: Tally, schema: Literal["gateway", "pg_t
     for row in tally.user_traits:
         await tx.execute(within(_MERGE_USER_TRAITS), *([value] for value in row))
     for row in tally.account_traits:
-        await tx.execute(within(_MERGE_ACCOUNT_TRAITS), *([value] for value in row))
+        await merge_account_traits(tx, row, schema)
     return await add_links(tx, tally.links, schema) if tally.links else 0
+
+
+async def merge_account_traits(
+    tx: "Connection",
+    row: tuple[int, str, str, str, datetime],
+    schema: Literal["gateway", "pg_temp"] = "gateway",
+) -> None:
+    """Merge one group event's traits, as (part, project, account, JSON, time), into the account's row."""
+    statement = _MERGE_ACCOUNT_TRAITS
+    if schema != "gateway":
+        statement = statement.replace("gateway.", f"{schema}.")
+    await tx.execute(statement, *([value] for value in row))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import asyncpg
 
+from access.forgotten import read_forgotten
 from access.projects import ProjectEntry, Projects
 from eventlog.errors import Truncated
 from eventlog.parts import Fenced
@@ -140,7 +141,7 @@ class Verification:
     async def _compare(self, tx: "Connection", part: int, entries: Sequence[ProjectEntry]) -> PartReport:
         derivations = await _derivations(tx, part, entries)
         source = await choose_source(tx, self._log, part)
-        recount = Recount(tx, part, derivations, self._counted)
+        recount = Recount(tx, part, derivations, self._counted, await read_forgotten(tx))
         await recount.prepare()
         tables: tuple[Table, ...] = DERIVED
         if source.name == "log":

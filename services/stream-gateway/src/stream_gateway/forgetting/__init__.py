@@ -1,0 +1,1 @@
+"""A person is forgotten across the suite, and what was done is proved."""
