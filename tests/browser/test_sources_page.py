@@ -18,17 +18,28 @@ pytestmark = [pytest.mark.browser, pytest.mark.e2e]
 
 EXPECT_MS = 20_000
 LIBRARIES = {"shop-web/1.4.0": 7, "shop-mobile/2.0.1": 12, "other_one/1": 1}
+NOTHING = dict.fromkeys(
+    ("received", "stored", "duplicate", "quarantined", "rejected", "limited", "unavailable", "pending"), 0
+)
 REFUSED = {"shop-mobile/2.0.1": 2, "shop-legacy/0.9": 4}
 _GROUPS = """
-    bodies => bodies.map(body => ({
+    bodies => {
+    const beneath = (row, kind) => {
+        for (let next = row.nextElementSibling; next && !next.matches(":has(.at)"); next = next.nextElementSibling)
+            if (next.matches(kind)) return next.textContent.replace(/\\s+/g, " ").trim();
+        return null;
+    };
+    return bodies.map(body => ({
         key: body.querySelector("th").innerText.replace(/\\s+/g, " ").trim(),
         senders: [...body.querySelectorAll("tr:has(.at)")].map(row => ({
             library: row.querySelector(".first").textContent.trim(),
             hour: row.querySelector("svg").getAttribute("aria-label"),
             numbers: [...row.querySelectorAll("[data-unit]")].map(cell => cell.textContent),
-            refusal: row.nextElementSibling?.matches(".refusal") ? row.nextElementSibling.textContent.trim() : null,
+            account: beneath(row, ".account"),
+            refusal: beneath(row, ".refusal"),
         })),
-    }))
+    }));
+    }
 """
 
 
@@ -58,13 +69,13 @@ async def _groups(page: Page) -> dict[str, list[dict[str, Any]]]:
 
 
 async def _shows(page: Page, key: str, wanted: dict[str, list[str]]) -> None:
-    """Return once the page shows these events and refusals of the key's libraries."""
+    """Return once the page shows these events, refusals and equations of the key's libraries."""
     seen: dict[str, list[str]] = {}
 
     async def equal() -> bool:
         nonlocal seen
         groups = await _groups(page)
-        seen = {row["library"]: row["numbers"][1:] for row in groups.get(key, ())}
+        seen = {row["library"]: [*row["numbers"][1:], row["account"]] for row in groups.get(key, ())}
         return seen == wanted
 
     try:
@@ -72,6 +83,11 @@ async def _shows(page: Page, key: str, wanted: dict[str, list[str]]) -> None:
     except AssertionError:
         assert seen == wanted
         raise
+
+
+def _equation(stored: int, rejected: int) -> str:
+    parts = [f"{stored} stored"] * (stored > 0) + [f"{rejected} rejected"] * (rejected > 0)
+    return f"{stored + rejected} received = " + " + ".join(parts)
 
 
 async def test_every_number_is_what_was_sent_and_refused(suite: Suite) -> None:
@@ -90,7 +106,10 @@ async def test_every_number_is_what_was_sent_and_refused(suite: Suite) -> None:
         await _shows(
             page,
             write_key,
-            {sdk: [str(sent[sdk]), str(refused[sdk])] for sdk in sent.keys() | refused.keys()},
+            {
+                sdk: [str(sent[sdk]), str(refused[sdk]), _equation(sent[sdk], refused[sdk])]
+                for sdk in sent.keys() | refused.keys()
+            },
         )
         groups = await _groups(page)
         assert list(groups)[1] == f"shop Write key …{labelled[-4:]}"
@@ -132,11 +151,18 @@ async def test_the_rate_is_of_the_last_whole_minutes(suite: Suite) -> None:
         minutes = [0] * 54 + [5, 10, 0, 30, 20, 7]
         now = datetime.now(UTC)
         unknown: dict[str, Any] = dict.fromkeys(
-            ("key", "label", "kind", "last_four", "sdk", "last_rejection")
+            ("key", "label", "kind", "last_four", "sdk", "last_rejection", "last_error")
         )
         seen = {"first_seen": (now - timedelta(days=3)).isoformat(), "last_seen": now.isoformat()}
-        item = {**unknown, **seen, "events": 1_072, "rejected": 0, "per_minute": minutes}
-        told = {"items": [item], "as_of": now.isoformat()}
+        item = {
+            **unknown,
+            **seen,
+            "events": 1_072,
+            "rejected": 0,
+            "per_minute": minutes,
+            "accounting": NOTHING,
+        }
+        told = {"items": [item], "accounting": NOTHING, "as_of": now.isoformat()}
         page = await pages.context.new_page()
         await page.route("**/v1/sources?*", lambda route: route.fulfill(json=told))
         await page.goto(pages.address("/sources"))
@@ -147,6 +173,7 @@ async def test_the_rate_is_of_the_last_whole_minutes(suite: Suite) -> None:
                     "library": "does not say",
                     "hour": "72 events in the last hour, by minute",
                     "numbers": ["13", "1,072", "0"],
+                    "account": None,
                     "refusal": None,
                 }
             ],
@@ -213,6 +240,98 @@ async def test_it_has_no_fault_of_accessibility_and_fits(
         page = await pages.open("/sources")
         await page.get_by_role("button", name="refused: the lines").click()
         await expect(page.locator(".bad-lines li")).to_have_count(1)
+        await expect(
+            page.get_by_role("region", name="Arriving now").get_by_text("Live", exact=True)
+        ).to_be_visible()
+        await _send(pages, pages.write_key, "shop-web/1.4.0", 2, bad=1)
+        rows = page.locator(".tail .one")
+        await expect(rows).to_have_count(3)
+        await rows.filter(has_text="missing_action").get_by_role("button").click()
+        await expect(page.get_by_label("JSON")).to_be_visible()
+        await _clean(page)
+
+
+async def test_the_equation_tells_what_is_on_the_way_and_what_could_not_be_taken(suite: Suite) -> None:
+    async with open_pages(suite) as pages:
+        await _send(pages, pages.write_key, "shop-web/1.4.0", 3)
+        await eventually(lambda: _stored(pages, 3))
+        told = (await pages.call("GET", "/v1/sources")).json()
+        numbers = {
+            "received": 1_241,
+            "stored": 1_200,
+            "duplicate": 12,
+            "quarantined": 3,
+            "rejected": 9,
+            "limited": 5,
+            "pending": 12,
+            "unavailable": 40,
+        }
+        error = {
+            "code": "too_many_events",
+            "message": "The project sends too much.",
+            "hint": "Wait.",
+            "rejected": None,
+        }
+        told["accounting"] = told["items"][0]["accounting"] = numbers
+        told["items"][0]["last_error"] = {**error, "at": told["as_of"]}
+        page = await pages.context.new_page()
+        await page.route("**/v1/sources?*", lambda route: route.fulfill(json=told))
+        await page.goto(pages.address("/sources"))
+        whole = page.locator(".arrival .equation")
+        wanted = (
+            "1,241 received = 1,200 stored + 12 duplicate + 3 set aside + 9 rejected + 5 limited + 12 on the way"
+            " and 40 could not be taken, to be sent again"
+        )
+        await expect(whole).to_have_text(re.compile(r"\s*".join(map(re.escape, wanted.split()))))
+        await expect(whole.locator(".warn")).to_have_text("12 on the way")
+        refusal = page.locator(".refusal")
+        await expect(refusal).to_contain_text("The project sends too much. Wait.")
+        await expect(refusal.get_by_role("link")).to_have_count(0)
+        assert (await Axe().run(page)).violations_count == 0
+
+
+async def _stored(pages: Pages, number: int) -> bool:
+    answer = (await pages.call("GET", "/v1/sources")).json()
+    return bool(answer["accounting"]["stored"] == number)
+
+
+async def test_the_tail_shows_accepted_and_refused_together_from_all_or_one_source(suite: Suite) -> None:
+    async with open_pages(suite) as pages:
+        await _send(pages, pages.write_key, "shop-web/1.4.0", 1)
+        await _send(pages, pages.write_key, "shop-job/2", 1)
+        await eventually(lambda: _stored(pages, 2))
+        page = await pages.open("/sources")
+        tail = page.get_by_role("region", name="Arriving now")
+        await expect(tail.get_by_text("Live", exact=True)).to_be_visible()
+        await expect(tail.get_by_text("What is sent from now on appears here")).to_be_visible()
+        rows = tail.locator("tr.one")
+        await _send(pages, pages.write_key, "shop-web/1.4.0", 2, bad=1)
+        await expect(rows).to_have_count(3)
+        assert sorted(await rows.locator(".outcome").all_inner_texts()) == ["refused", "stored", "stored"]
+        refused = rows.filter(has_text="missing_action")
+        await expect(refused.locator(".says")).to_contain_text("The event has no `action`.")
+        await expect(refused.locator(".with")).to_have_text("shop-web/1.4.0")
+
+        await refused.get_by_role("button").click()
+        shown = json.loads(await tail.get_by_label("JSON").inner_text())
+        assert (shown["code"], shown["place"]["path"]) == ("missing_action", "/v1/events")
+
+        await tail.get_by_role("button", name="Pause").click()
+        await _send(pages, pages.write_key, "shop-job/2", 2)
+        resume = tail.get_by_role("button", name="Resume, 2 new")
+        await expect(resume).to_be_visible()
+        await expect(rows).to_have_count(3)
+        await resume.click()
+        await expect(rows).to_have_count(5)
+
+        choice = await tail.locator("option", has_text="shop-job/2").get_attribute("value")
+        await tail.get_by_label("Source").select_option(choice)
+        await expect(tail.get_by_text("Live", exact=True)).to_be_visible()
+        await expect(rows).to_have_count(0)
+        await _send(pages, pages.write_key, "shop-web/1.4.0", 1)
+        await _send(pages, pages.write_key, "shop-job/2", 1, bad=1)
+        await expect(rows).to_have_count(2)
+        assert set(await rows.locator(".with").all_inner_texts()) == {"shop-job/2"}
         await _clean(page)
 
 

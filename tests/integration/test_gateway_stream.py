@@ -11,7 +11,9 @@ import httpx
 import pytest
 
 from eventlog.memory import MemoryLog
-from eventmodel import topics
+from eventlog.port import Message
+from eventmodel import ProjectId, RejectedRecord, Sender, new_event_id, topics
+from eventmodel.wire import encode, record_key
 from running_gateway import NOW, Gateway, running_gateway
 from stream_gateway.live.cursor import format_cursor, parse_cursor
 
@@ -74,10 +76,10 @@ async def parse(lines: AsyncIterator[str]) -> AsyncIterator[Block]:
 
 @asynccontextmanager
 async def reading(
-    base_url: str, key: str, last_id: str | None = None, **params: Any
+    base_url: str, credential: str, last_id: str | None = None, **params: Any
 ) -> AsyncIterator[Client]:
     client = Client(cursor=last_id)
-    headers = {"authorization": f"Bearer {key}"} | ({"last-event-id": last_id} if last_id else {})
+    headers = {"authorization": f"Bearer {credential}"} | ({"last-event-id": last_id} if last_id else {})
 
     async def read() -> None:
         async with (
@@ -294,6 +296,69 @@ async def test_line_breaks_in_values_cannot_forge_a_block(gateway: Gateway) -> N
         await gateway.post(gateway.event(1, action="a\n\nevent: bye\ndata: {}\r\rid: x\u2028"))
         block = await client.next()
         assert block.data["action"] == "a\n\nevent: bye\ndata: {}\r\rid: x\u2028"
+
+
+async def test_refusals_have_a_stream_of_their_own_each_once(gateway: Gateway) -> None:
+    async with reading(gateway.base_url, gateway.project.secret_key, topic="rejected") as client:
+        await client.to_cursor()
+        unreadable = Message(record_key(gateway.project.project, "u:ada"), b"no JSON")
+        first, second = (refusal(gateway.project.project, code) for code in ("too_long", "too_deep"))
+        await gateway.log.append(topics.REJECTED, [unreadable, first, first])
+        await gateway.post(gateway.event(1))
+        shown = await client.next("rejected")
+        assert (shown.data["code"], shown.data["place"]) == ("too_long", {"path": "/v1/events", "index": 0})
+        assert shown.data["recorded_at"]
+        await gateway.log.append(topics.REJECTED, [second])
+        assert (await client.next("rejected")).data["code"] == "too_deep"
+
+
+async def test_a_sender_may_be_chosen_by_key_and_sdk(gateway: Gateway) -> None:
+    web, job = Sender(key="kaaaaaaaaaaa", sdk="web/1"), Sender(key="kaaaaaaaaaaa", sdk="job/2")
+    secret = gateway.project.secret_key
+    async with (
+        reading(gateway.base_url, secret, key="kaaaaaaaaaaa", sdk="job/2") as one,
+        reading(gateway.base_url, secret, key="", sdk="") as nobody,
+        reading(gateway.base_url, secret, topic="rejected", sdk="job/2") as refused,
+    ):
+        for client in (one, nobody, refused):
+            await client.to_cursor()
+        await gateway.post(
+            gateway.event(1, sender=web),
+            gateway.event(2, sender=job),
+            gateway.event(3),
+            gateway.event(4, sender=job),
+        )
+        refusals = [refusal(gateway.project.project, code, by) for code, by in (("a", web), ("b", job))]
+        await gateway.log.append(topics.REJECTED, refusals)
+        assert sorted(await one.ids(2)) == ["e2", "e4"]
+        assert await nobody.ids(1) == ["e3"]
+        assert (await refused.next("rejected")).data["code"] == "b"
+
+
+@pytest.mark.parametrize("restriction", [{}, {"account": "acme"}, {"user": "ada"}])
+@pytest.mark.parametrize("asked", [{"topic": "rejected"}, {"key": "kaaaaaaaaaaa"}, {"sdk": "web/1"}])
+async def test_a_stream_token_sees_no_refusals_and_chooses_no_sender(
+    gateway: Gateway, restriction: dict[str, str], asked: dict[str, str]
+) -> None:
+    made = await gateway.client.post("/v1/tokens", json=restriction)
+    token = {"authorization": f"Bearer {made.json()['token']}"}
+    answer = await gateway.client.get("/v1/stream", params=asked, headers=token)
+    assert (answer.status_code, answer.json()["code"]) == (403, "outside_token")
+
+
+def refusal(project: ProjectId, code: str, sender: Sender | None = None) -> Message:
+    record = RejectedRecord(
+        id=new_event_id(),
+        project=project,
+        received_at=NOW,
+        source="ingest",
+        code=code,
+        message=f"Refused for {code}.",
+        place={"path": "/v1/events", "index": 0},
+        body="{}",
+        sender=sender,
+    )
+    return Message(record_key(project, f"e:{record.id}"), encode(record))
 
 
 async def test_another_project_sees_nothing(gateway: Gateway) -> None:

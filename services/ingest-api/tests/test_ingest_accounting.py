@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from access.usage import LastError
 from admission import BodyRefused
-from eventmodel import ProjectId, Rejection, Sender
+from eventmodel import ProjectId, Sender
 from fake_clock import FakeClock
 from ingest_api import accounting
 from ingest_api.accounting import MAX_SDKS, Accounting, outcome_of
@@ -110,18 +111,17 @@ async def test_it_writes_by_itself_and_once_more_when_it_is_stopped(stand: Stand
 
 async def test_each_source_keeps_its_own_last_error(stand: Stand) -> None:
     job = Sender(key="kaaaaaaaaaaa", sdk="job/2")
-    refusals = [
-        Rejection(index=n, code=f"code_{n}", message="No \udc00.", hint="Send another.") for n in range(3)
-    ]
-    stand.accounting.refuse("rejected", PROJECT, [KEY, job, KEY], AT, refusals)
+    stand.accounting.refuse(
+        PROJECT, [KEY, job, KEY], AT, Problem(503, "log_unavailable", "Away.", hint="Wait.")
+    )
+    stand.accounting.refuse(PROJECT, [job], AT, Problem(429, "too_many_events", "Too many."))
     await stand.accounting.flush()
-    errors = {row.sdk: row.error for row in stand.usage.rows.values()}
-    assert {sdk: error and error.code for sdk, error in errors.items()} == {
-        "web/1": "code_2",
-        "job/2": "code_1",
+    rows = {row.sdk: row for row in stand.usage.rows.values()}
+    assert {sdk: row.error for sdk, row in rows.items()} == {
+        "web/1": LastError("log_unavailable", "Away.", "Wait.", AT),
+        "job/2": LastError("too_many_events", "Too many.", None, AT),
     }
-    assert errors["job/2"]
-    assert (errors["job/2"].message, errors["job/2"].hint) == ("No ?.", "Send another.")
+    assert [(row.unavailable, row.limited) for row in (rows["web/1"], rows["job/2"])] == [(2, 0), (1, 1)]
 
 
 @pytest.mark.parametrize(

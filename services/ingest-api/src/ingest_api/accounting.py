@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 from access.errors import AccessUnavailable
 from access.usage import LastError, Outcome, UsageRow, UsageStore
 from admission import BodyRefused
-from eventmodel import ProjectId, Rejection, Sender
+from eventmodel import ProjectId, Sender
 from lifecycle.clock import Clock
 from lifecycle.errors import Problem
 from telemetry.catalog import INGEST_EVENTS
@@ -34,7 +34,6 @@ _HELD: Final = _HOUR + timedelta(minutes=10)
 _NOBODY: Final = Sender()
 
 _Source: TypeAlias = tuple[ProjectId, Sender | None]
-_Refusal: TypeAlias = Rejection | Problem | BodyRefused
 
 _log = get_logger(__name__)
 
@@ -89,25 +88,21 @@ class Accounting:
 
     def refuse(
         self,
-        outcome: Outcome,
         project: ProjectId,
         senders: Sequence[Sender | None],
         at: datetime,
-        refusals: Iterable[_Refusal],
+        refusal: Problem | BodyRefused,
     ) -> None:
-        """As `count`, and remember for each source the last of its refusals, which go with the senders."""
-        self.count(outcome, project, senders, at)
-        last = dict(zip(senders, refusals, strict=False))
-        for sender, refusal in last.items():
-            self._row(project, sender, at).error = LastError(
-                refusal.code, _sound(refusal.message), refusal.hint and _sound(refusal.hint), at
-            )
+        """Count events that were all refused for one reason, and remember it; it holds nothing that was sent."""
+        self.count(outcome_of(refusal), project, senders, at)
+        for sender, _ in _by_sender(senders):
+            self._row(project, sender, at).error = LastError(refusal.code, refusal.message, refusal.hint, at)
 
     def refuse_request(
         self, project: ProjectId, sender: Sender | None, refusal: Problem | BodyRefused
     ) -> None:
         """A request whose events were not told apart counts as one."""
-        self.refuse(outcome_of(refusal), project, [sender], self._clock.now(), [refusal])
+        self.refuse(project, [sender], self._clock.now(), refusal)
 
     async def run(self) -> None:
         """Write down what was counted until cancelled, then once more."""
@@ -190,11 +185,6 @@ def outcome_of(refusal: Problem | BodyRefused) -> Outcome:
     if refusal.status == 429:
         return "limited"
     return "unavailable" if refusal.status >= 500 else "rejected"
-
-
-def _sound(text: str) -> str:
-    # A text of the sender's may hold half a surrogate pair, which no UTF-8 does.
-    return text.encode(errors="replace").decode()
 
 
 def _by_sender(senders: Sequence[Sender | None]) -> Iterable[tuple[Sender | None, int]]:

@@ -5,14 +5,13 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from itertools import repeat
 from typing import Any, Final, NamedTuple
 
 from admission import Admitted, BodyRefused, Fault, admit, admit_items
 from eventlog.errors import MessageTooLarge
 from eventlog.port import LogWriter, Message
 from eventmodel import ProjectId, Sender, topics
-from ingest_api.accounting import Accounting, outcome_of
+from ingest_api.accounting import Accounting
 from ingest_api.allowance import Allowances
 from ingest_api.hot_keys import HotKeys
 from ingest_api.rejected import RejectedEvents
@@ -199,9 +198,9 @@ class Intake:
             senders = admitted.quarantined_senders
             aside = self._rejected.quarantine_messages(project, admitted, place=request.place)
             await self._keep(request, topics.REJECTED, aside, senders)
-            self._accounting.refuse("quarantined", project, senders, at, admitted.quarantined)
+            self._accounting.count("quarantined", project, senders, at)
         if admitted.rejections:
-            self._accounting.refuse("rejected", project, admitted.rejected_senders, at, admitted.rejections)
+            self._accounting.count("rejected", project, admitted.rejected_senders, at)
             for rejection in admitted.rejections:
                 self._metrics.counter(INGEST_REJECTIONS, rejection.code).inc()
             await self._rejected.keep(project, admitted, place=request.place, within_s=self._left_s(request))
@@ -229,9 +228,7 @@ class Intake:
         return durability
 
     def _refuse_all(self, request: _Request, senders: Sequence[Sender | None], problem: Problem) -> None:
-        self._accounting.refuse(
-            outcome_of(problem), request.project, senders, request.received_at, repeat(problem)
-        )
+        self._accounting.refuse(request.project, senders, request.received_at, problem)
 
     def _received(self, project: ProjectId, place: str) -> _Request:
         return _Request(project, place, self._clock.monotonic(), self._clock.now())

@@ -73,6 +73,7 @@ _STREAMS: Final[dict[StreamTopic, tuple[str, str]]] = {
     "import": ("activity", topics.BACKFILL),
     "actions": ("action", topics.ACTIONS),
     "signals": ("signal", topics.SIGNALS),
+    "rejected": ("rejected", topics.REJECTED),
 }
 
 

@@ -59,17 +59,19 @@ _PARAMETERS: Final[Mapping[str, tuple[dict[str, Any], str]]] = {
         {"type": "integer", "minimum": 1, "maximum": 2160, "default": 24},
         "Account for so many hours, the current one included.",
     ),
+    "key": (_TEXT, "Only what was sent with the key of this public id."),
+    "sdk": (_TEXT, "Only what was sent by this SDK."),
     "code": (_TEXT, "Only of this reason."),
     "source": (_TEXT, "Only what was refused in `ingest`, `import` or `consumer`."),
     "state": ({"enum": ["open", "replayed", "dismissed"]}, "Only what has come so far."),
-    "topic": ({"enum": ["activity", "actions", "signals"]}, "Which stream; activity by default."),
+    "topic": ({"enum": ["activity", "actions", "signals", "rejected"]}, "Which stream; activity by default."),
     "cursor": (_TEXT, "Go on after this; as the header Last-Event-ID."),
     "project": (_TEXT, "The project, with a login."),
 }
 _COUNTED: Final = ("from", "to", "account", "user", "anonymous_id", "action", "project")
 _LISTED: Final = ("search", "sort", "order", "after", "limit", "project")
 _TAKES: Final[Mapping[str, tuple[str, ...]]] = {
-    "/v1/stream": ("account", "user", "action", "topic", "origin", "cursor", "project"),
+    "/v1/stream": ("account", "user", "action", "key", "sdk", "topic", "origin", "cursor", "project"),
     "/v1/pulse": ("project",),
     "/v1/pulse/minutes": ("project",),
     "/v1/pulse/days": _COUNTED,
@@ -98,7 +100,7 @@ EXAMPLES: Final[Mapping[tuple[str, str], Any]] = {
 }
 _STREAM: Final[dict[str, Any]] = {
     "summary": "Stream",
-    "description": "Server-sent events, live or after a cursor: `activity`, `action` or `signal`, `gap`, `hb`, `bye`.",
+    "description": "Server-sent events, live or after a cursor: `activity` or what `topic` says, `gap`, `hb`, `bye`.",
     "operationId": "stream",
     "responses": {
         "200": {

@@ -6,6 +6,7 @@ its bytes. Shown is only what the projector has committed and not marked.
 
 import asyncio
 import random
+import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from urllib.parse import urlencode
 
@@ -14,10 +15,11 @@ import msgspec
 from access.cache import Access
 from access.errors import AccessUnavailable
 from access.forgotten import Forgotten
+from access.mentions import mention_pattern
 from access.model import Principal
 from eventlog.errors import LogUnavailable, Truncated
 from eventlog.port import EventLog, Reader, Record, Topic, TopicPart
-from eventmodel import ProjectId
+from eventmodel import ProjectId, Sender, topics
 from eventmodel.wire import split_key
 from stream_gateway.live.cursor import format_cursor
 from stream_gateway.live.gate import DATABASE_AWAY, Gate, Projected
@@ -47,8 +49,10 @@ class _Addressed(msgspec.Struct):
     account: str | None = None
     user: str | None = None
     action: str | None = None
+    sender: Sender | None = None
 
 
+_NOBODY = Sender()
 _addressed = msgspec.json.Decoder(_Addressed)
 
 
@@ -71,6 +75,8 @@ class Channel:
         self._show = show
         self._event = event
         self.topic = topic
+        self.remembers_only = topic.name == topics.REJECTED
+        """Whether it resumes from memory alone: what the log says of somebody forgotten goes by no key there."""
         self._log = log
         self._gate = gate
         self._access = access
@@ -219,7 +225,7 @@ class Channel:
             "from": None if start is None else self.cursor_at(start),
             "to": self._cursor,
             "approx_count": missed,
-            "fill_url": fill_url(wanted),
+            "fill_url": "/v1/rejected" if self.remembers_only else fill_url(wanted),
         }
         return b"event: gap\ndata: " + msgspec.json.encode(body) + b"\n\n" + self.position_block()
 
@@ -288,6 +294,7 @@ class Channel:
 
     def _entry(self, record: Record, seq: int) -> Entry:
         event = _addressed.decode(record.value)
+        sender = event.sender or _NOBODY
         return Entry(
             seq,
             record.part,
@@ -297,6 +304,8 @@ class Channel:
             event.account,
             event.user,
             event.action,
+            sender.key or "",
+            sender.sdk or "",
             f"event: {self._event}\ndata: {self._show(record)}\n\n".encode(),
         )
 
@@ -378,8 +387,21 @@ class Channel:
         except AccessUnavailable:
             return known
         if forgotten is not known:
-            self._ring.remove(lambda entry: forgotten.covers(entry.key, _record_of(entry.chunk)))
+            self._ring.remove(
+                lambda entry: (
+                    forgotten.covers(entry.key, _record_of(entry.chunk))
+                    or (self.remembers_only and self._mentions_forgotten(entry))
+                )
+            )
         return forgotten
+
+    def _mentions_forgotten(self, entry: Entry) -> bool:
+        return any(
+            request.project == entry.project
+            and request.mentions
+            and re.search(mention_pattern(request.mentions), entry.chunk.decode(errors="replace"))
+            for request in self._access.forget_requests
+        )
 
 
 def _record_of(chunk: bytes) -> bytes:

@@ -19,7 +19,7 @@ from stream_gateway.live.cursor import Cursor, InvalidCursor, parse_cursor
 from stream_gateway.live.subscription import Filter, Subscriber
 from stream_gateway.principals import Readers
 
-StreamTopic = Literal["activity", "import", "actions", "signals"]
+StreamTopic = Literal["activity", "import", "actions", "signals", "rejected"]
 
 _RESUMES_AT_ONCE = 4
 _REACH_S = 5.0
@@ -80,8 +80,11 @@ class Stream:
                 405, "method_not_allowed", "A stream is read with GET.", headers={"allow": "GET, HEAD"}
             )
         principal = await self._readers.reader(request)
-        channel = self._channels[_topic(request)]
+        topic = _topic(request)
+        channel = self._channels[topic]
         wanted = _filter(request, principal)
+        if topic == "rejected" or wanted.keys or wanted.sdks:
+            _require_no_token(principal)
         start = _start(request)
         if self._connections >= self._max_connections:
             raise Problem(
@@ -136,7 +139,7 @@ class Stream:
         """Send from the log what lies between `start` and the present; the positions reached, None after a gap."""
         end = channel.positions
         behind = sum(to - at for at, to in zip(start, end, strict=True))
-        reason = "limit" if behind > self._resume_max_records else None
+        reason = "limit" if behind > self._resume_max_records or channel.remembers_only else None
         if reason is None:
             try:
                 async with self._resumes:
@@ -198,12 +201,14 @@ def _topic(request: Request) -> StreamTopic:
             return "actions"
         case "signals", "live":
             return "signals"
+        case "rejected", "live":
+            return "rejected"
     raise Problem(
         400,
         "invalid_topic",
         f"There is no stream of topic {topic!r} and origin {origin!r}.",
         field="topic",
-        hint="topic is activity, actions or signals; activity also takes origin=import.",
+        hint="topic is activity, actions, signals or rejected; activity also takes origin=import.",
     )
 
 
@@ -224,8 +229,22 @@ def _filter(request: Request, principal: Principal) -> Filter:
             )
         asked.add(allowed)
     return Filter(
-        principal.project, frozenset(accounts), frozenset(users), frozenset(query.getlist("action"))
+        principal.project,
+        frozenset(accounts),
+        frozenset(users),
+        *(frozenset(query.getlist(name)) for name in ("action", "key", "sdk")),
     )
+
+
+def _require_no_token(principal: Principal) -> None:
+    """What senders do is for who administers the project: its records hold what was sent, by whomever."""
+    if principal.kind == "token":
+        raise Problem(
+            403,
+            "outside_token",
+            "A stream token shows neither what was refused nor one sender alone.",
+            hint="Use a secret key, or leave out topic=rejected, key= and sdk=.",
+        )
 
 
 def _start(request: Request) -> Cursor | None:

@@ -11,7 +11,10 @@ from eventmodel import ProjectId
 
 
 class Entry(NamedTuple):
-    """One shown record, encoded once; `seq` rises by one per entry of the channel in this process."""
+    """One shown record, encoded once; `seq` rises by one per entry of the channel in this process.
+
+    `sender_key` and `sdk` are its sender's, empty where it names none.
+    """
 
     seq: int
     part: int
@@ -21,6 +24,8 @@ class Entry(NamedTuple):
     account: str | None
     user: str | None
     action: str | None
+    sender_key: str
+    sdk: str
     chunk: bytes
 
 
@@ -31,6 +36,8 @@ class Filter(NamedTuple):
     accounts: frozenset[str] = frozenset()
     users: frozenset[str] = frozenset()
     actions: frozenset[str] = frozenset()
+    keys: frozenset[str] = frozenset()
+    sdks: frozenset[str] = frozenset()
 
     def wants(self, entry: Entry) -> bool:
         """Whether an entry of the project passes."""
@@ -38,6 +45,8 @@ class Filter(NamedTuple):
             (not self.accounts or entry.account in self.accounts)
             and (not self.users or entry.user in self.users)
             and (not self.actions or entry.action in self.actions)
+            and (not self.keys or entry.sender_key in self.keys)
+            and (not self.sdks or entry.sdk in self.sdks)
         )
 
 

@@ -25,6 +25,7 @@ from stream_gateway.projection.history import ensure_months
 from stream_gateway.projection.removal import remove_person
 from stream_gateway.projection.source_tally import (
     MINUTES_KEPT,
+    Fate,
     SdkNames,
     SourceTally,
     decode_rejected,
@@ -82,7 +83,6 @@ class Projector:
     async def apply(self, tx: "Connection", batch: Batch) -> None:
         activity = [record for record in batch.records if record.topic in (topics.EVENTS, topics.BACKFILL)]
         rejected = [record for record in batch.records if record.topic == topics.REJECTED]
-        repeats = [record for record in batch.duplicates if record.topic != topics.REJECTED]
         keys = {record.key: split_key(record.key) for record in (*activity, *rejected)}
         gone = await self._gone({project for project, _ in keys.values()})
         kept, passed = self._apart(activity, keys, gone)
@@ -98,10 +98,15 @@ class Projector:
         ]
         for project, record, one in refused:
             sources.refuse(record.part, project, one)
-        await self._account_for(repeats, sources, set_aside=batch.set_aside)
+        await self._account_for(batch, passed, sources)
         await sources.write(tx, self._sdks)
         await self._rejected.write(tx, refused)
-        unshown = [*repeats, *passed]
+        told = {(record.part, record.offset) for _, record, _ in refused}
+        unshown = [
+            *batch.duplicates,
+            *passed,
+            *(record for record in rejected if (record.part, record.offset) not in told),
+        ]
         if unshown:
             await tx.execute(
                 "insert into gateway.unshown (topic, part, off, recorded_at)"
@@ -110,17 +115,23 @@ class Projector:
                 *columns_of([(r.topic, r.part, r.offset, r.recorded_at) for r in unshown], 4),
             )
 
-    async def _account_for(self, repeats: Sequence[Record], sources: SourceTally, *, set_aside: bool) -> None:
-        sent = [record for record in repeats if record.topic == topics.EVENTS]
+    async def _account_for(self, batch: Batch, passed: Sequence[Record], sources: SourceTally) -> None:
+        """What became of events that are not added: known, set aside, or of somebody who is forgotten since."""
+        known: Fate = "set_aside" if batch.set_aside else "duplicates"
+        sent: list[tuple[Record, Fate]] = [
+            *((record, known) for record in batch.duplicates),
+            *((record, "stored") for record in passed),
+        ]
         keyed = []
-        for record in sent:
+        for record, fate in sent:
             # What was set aside may be anything.
             with suppress(MalformedRecord):
-                keyed.append((split_key(record.key)[0], record))
-        gone = await self._gone({project for project, _ in keyed})
-        for project, record in keyed:
-            if project not in gone and not is_blank(record.key):
-                sources.repeat(record.part, project, record.value, set_aside=set_aside)
+                if record.topic == topics.EVENTS and not is_blank(record.key):
+                    keyed.append((split_key(record.key)[0], record, fate))
+        gone = await self._gone({project for project, _, _ in keyed})
+        for project, record, fate in keyed:
+            if project not in gone:
+                sources.account(record.part, project, record.value, fate)
 
     async def committed(self, batch: Batch) -> None:
         self._derivations.update(self._met)

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import asyncpg
 import msgspec
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Source: TypeAlias = tuple[int, ProjectId, str, str]
 """Part, project, the key's id and the SDK; empty where they are not known."""
+
+Fate: TypeAlias = Literal["stored", "duplicates", "set_aside"]
+"""What becomes of an event in the log."""
 
 MAX_SDKS: Final = 50
 """SDKs with rows of their own, for each part, project and key: a public key lets anybody invent more."""
@@ -182,8 +185,8 @@ class SourceTally:
                 self._minute = at.replace(second=0, microsecond=0)
             seen.minutes[self._minute] = seen.minutes.get(self._minute, 0) + 1
 
-    def repeat(self, part: int, project: ProjectId, value: bytes, *, set_aside: bool) -> None:
-        """A record that changes nothing: its id was known, or it was set aside. Only live ones have a source."""
+    def account(self, part: int, project: ProjectId, value: bytes, fate: Fate) -> None:
+        """An event that is not added, and what became of it all the same. Only live ones have a source."""
         try:
             receipt = _decode_receipt(value)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -191,10 +194,7 @@ class SourceTally:
         if receipt.origin != "live":
             return
         fates = self._fates_of(_source(part, project, receipt.sender), receipt.received_at)
-        if set_aside:
-            fates.set_aside += 1
-        else:
-            fates.duplicates += 1
+        setattr(fates, fate, getattr(fates, fate) + 1)
 
     def refuse(self, part: int, project: ProjectId, refused: RejectedInput) -> None:
         """One rejection; those of an import are the run's, not a source's."""

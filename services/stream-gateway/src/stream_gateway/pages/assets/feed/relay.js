@@ -11,7 +11,7 @@ const VALUES_MOST = 20;
 const KEPT_MESSAGES = 100;
 const LEASE_MS = 6000;
 const LEASE_EVERY_MS = 2000;
-const DIMENSIONS = ["account", "user", "action"];
+const DIMENSIONS = ["account", "user", "action", "key", "sdk"];
 
 const newId = () => Array.from({ length: 4 }, () => Math.random().toString(36).slice(2, 8)).join("");
 
@@ -57,7 +57,7 @@ const covers = (served, filter) =>
 /**
  * Follow the stream of a project together with the other tabs, for as long as this tab is visible.
  *
- * `onItems(items)` gets at least what passes `filter` ({account?, user?, action?}), in order and without a
+ * `onItems(items)` gets at least what passes `filter` ({account?, user?, action?, key?, sdk?}), in order and without a
  * hole from the moment `onReady()` was called, which happens anew after each `setFilter`. Nothing is lost
  * or given twice by design; after a change of the leader items may come again, so drop what is known.
  * `onState` gets the states of stream.js and `resting`. Returned are `setFilter`, `retry` and `close`.

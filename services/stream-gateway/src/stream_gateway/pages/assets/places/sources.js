@@ -8,6 +8,8 @@ import { link } from "../links.js";
 import { count, counted } from "../numbers.js";
 import { now, Time } from "../time.js";
 import { html, useComputed } from "../ui.js";
+import { Equation } from "./accounting.js";
+import { Tail } from "./tail.js";
 
 const EVERY_S = 5;
 const KEYS_EVERY_S = 30;
@@ -37,9 +39,10 @@ export function Page({ project }) {
             <${Failure} problem=${sources.problem.value} at=${sources.at.value} />
             ${items?.length === 0
                 ? html`<section class="panel"><${Snippets} project=${project.project} state=${state} /></section>`
-                : html`<${Arrival} items=${items} />`}
+                : html`<${Arrival} items=${items} account=${sources.value.value?.accounting} />`}
             <${Senders} items=${items} keys=${keys.value.value?.items ?? []} />
             <${Failure} problem=${keys.problem.value} />
+            <${Tail} project=${project.project} items=${items} />
             <${Imports} />
         </div>
     `;
@@ -51,10 +54,10 @@ const rateText = (rate) => (rate >= 10 || rate === 0 ? count(Math.round(rate)) :
 const latest = (times) => times.reduce((last, at) => (at > last ? at : last), "");
 
 /** The three figures: what arrives now, in the last hour, and what was refused. */
-function Arrival({ items }) {
+function Arrival({ items, account }) {
     const known = items ?? [];
     const seen = latest(known.map((item) => item.last_seen));
-    const refusedAt = latest(known.flatMap((item) => item.last_rejection?.at ?? []));
+    const refusedAt = latest(known.flatMap((item) => item.last_error?.at ?? []));
     const refused = sum(known.map((item) => item.rejected));
     const figure = (label, value, meaning, tone = "") => html`<div>
         <h2>${label}</h2>
@@ -74,6 +77,11 @@ function Arrival({ items }) {
             refused ? html`last <${Time} at=${refusedAt} />` : `of ${counted(sum(known.map((item) => item.events)), "event")}`,
             refused ? "bad" : "",
         )}
+        ${account &&
+        html`<div class="whole">
+            <h2>What became of it, last 24 hours</h2>
+            <${Equation} account=${account} />
+        </div>`}
     </section>`;
 }
 
@@ -132,7 +140,7 @@ function Senders({ items, keys }) {
 
 function Sender({ item }) {
     const quiet = (now.value - new Date(item.last_seen)) / 1000 > QUIET_S;
-    const refusal = item.last_rejection;
+    const refusal = item.last_error;
     const hour = `${counted(sum(item.per_minute), "event")} in the last hour, by minute`;
     return html`<tr>
             <td class="first"><bdi>${item.sdk ?? html`<span class="faint">does not say</span>`}</bdi></td>
@@ -142,12 +150,16 @@ function Sender({ item }) {
             <td class=${item.rejected ? "number bad" : "number faint"} data-unit="refused">${count(item.rejected)}</td>
             <td class=${quiet ? "number at soft" : "number at"}><${Time} at=${item.last_seen} /></td>
         </tr>
+        ${(item.accounting.received > 0 || item.accounting.unavailable > 0) &&
+        html`<tr class="account">
+            <td colspan="6"><${Equation} account=${item.accounting} /></td>
+        </tr>`}
         ${refusal &&
         html`<tr class="refusal">
             <td colspan="6">
                 <span class="bad">Refused <${Time} at=${refusal.at} />:</span>${" "}
                 <bdi>${refusal.message}</bdi>${refusal.hint && html`${" "}<bdi class="soft">${refusal.hint}</bdi>`}
-                ${" "}<a class="link" href=${link("/rejected", { code: refusal.code })}>Correct it</a>
+                ${refusal.rejected && html`${" "}<a class="link" href=${link("/rejected", { code: refusal.code })}>Correct it</a>`}
             </td>
         </tr>`}`;
 }
