@@ -17,7 +17,7 @@ LIMITS = {
     "body_s": 0.6,
     "body_bytes_per_s": 1000,
     "write_s": 1.0,
-    "linger_s": 0.5,
+    "linger_s": 2.0,
     "header_bytes": 8192,
     "keep_alive_s": 20,
 }
@@ -240,3 +240,14 @@ async def test_a_flood_of_connections_is_closed_unheard_and_those_that_are_open_
         async with _connection(flooded) as (reader, writer):
             writer.write(b"GET /livez HTTP/1.1\r\nhost: probe\r\nconnection: close\r\n\r\n")
             assert b"200 OK" in await _read_all(reader)
+
+
+async def test_who_reads_an_early_answer_only_after_sending_all_of_a_long_body_still_gets_it() -> None:
+    with probe_process(limits={**LIMITS, "linger_s": 0.4, "body_s": 30}) as patient:
+        async with _connection(patient) as (reader, writer):
+            writer.write(b"POST /hello HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n")
+            for _ in range(10):
+                writer.write(bytes(100_000))
+                await asyncio.sleep(0.15)
+            async with asyncio.timeout(PATIENCE_S):
+                assert (await _answer(reader))[0] == b"HTTP/1.1 405 Method Not Allowed"

@@ -50,6 +50,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._phase = _Phase.BETWEEN
         self._phase_began_s = 0.0
         self._phase_bytes = 0
+        self._lingered_bytes = 0
         self._chunk_bytes = 0
         self._headers_too_large = False
         self._close_when_read = False
@@ -156,6 +157,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._phase is _Phase.BODY and not self.transport.is_closing():
             # Time for the client to read the answer: closing at once over unread bytes would reset it away.
             self._disarm()
+            self._lingered_bytes = self._phase_bytes
             self._arm(self._limits.linger_s, self._body_unread)
 
     def send_400_response(self, msg: str) -> None:
@@ -230,7 +232,13 @@ class GuardedProtocol(HttpToolsProtocol):
             )
 
     def _body_unread(self) -> None:
-        self._close("unread_body")
+        sends_on = self._phase_bytes > self._lingered_bytes
+        if sends_on and self.loop.time() - self._phase_began_s < self._limits.body_s:
+            # Most clients look for an answer only once all of their body has gone.
+            self._lingered_bytes = self._phase_bytes
+            self._arm(self._limits.linger_s, self._body_unread)
+        else:
+            self._close("unread_body")
 
     def _write_late(self) -> None:
         self._abort("write_deadline")

@@ -10,7 +10,8 @@ class Limits:
     A request's headers must be complete `header_s` after the connection opened or their first byte came,
     and within `header_bytes`. A body has `body_s`, and one second more for every `body_bytes_per_s` that
     came; the time the app itself keeps the client waiting does not count. A client that reads nothing for
-    `write_s` is cut off; one that is answered before its body came is given `linger_s` to read the answer.
+    `write_s` is cut off; one that is answered before its body came is given `linger_s` to read the answer, and as
+    long as it still sends up to `body_s`.
     `keep_alive_s` stays above the 60 s after which common load balancers drop an idle connection.
     """
 
