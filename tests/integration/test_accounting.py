@@ -147,9 +147,11 @@ async def test_two_processes_add_up(gateway: Gateway) -> None:
     async with running_ingest(gateway) as one, running_ingest(gateway) as two:
         for n in range(4):
             for ingest in (one, two):
-                await ingest.post(gateway.project.write_key, event(n))
+                await ingest.post(gateway.project.write_key, [event(n), event("bad", None)])
                 await ingest.written()
-        assert await accounts(gateway, one) == {(ids["write"], "curl/8.5"): account(stored=4, duplicate=4)}
+        assert await accounts(gateway, one) == {
+            (ids["write"], "curl/8.5"): account(stored=4, duplicate=4, rejected=8)
+        }
 
 
 async def test_what_is_on_its_way_is_pending_until_it_arrives(gateway: Gateway) -> None:

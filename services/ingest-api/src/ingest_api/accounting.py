@@ -28,7 +28,6 @@ _OUTCOMES: Final[tuple[Outcome, ...]] = ("accepted", "quarantined", "rejected", 
 _EVERY_S: Final = 1.0
 _TIDY_EVERY_S: Final = 3600.0
 _HOUR: Final = timedelta(hours=1)
-_NO_TIME: Final = timedelta()
 # What was received in an hour is counted seconds after its end at the latest.
 _HELD: Final = _HOUR + timedelta(minutes=10)
 _NOBODY: Final = Sender()
@@ -53,11 +52,15 @@ class _Row:
 class _Hour:
     """The rows of one hour, and how many SDKs each key has in it."""
 
-    __slots__ = ("rows", "sdks")
+    __slots__ = ("begins", "ends", "rows", "sdks")
 
-    def __init__(self) -> None:
+    def __init__(self, begins: datetime) -> None:
+        self.begins, self.ends = begins, begins + _HOUR
         self.rows: dict[_Source, _Row] = {}
         self.sdks: Counter[tuple[ProjectId, str | None]] = Counter()
+
+
+_NO_HOUR: Final = _Hour(datetime.min.replace(tzinfo=UTC))
 
 
 class Accounting:
@@ -71,7 +74,7 @@ class Accounting:
         self._clock = clock
         self._instance = uuid.uuid4().hex
         self._hours: dict[datetime, _Hour] = {}
-        self._hour = datetime.min.replace(tzinfo=UTC)
+        self._last = _NO_HOUR
         self._held = 0
         self._waits = False
         self._totals = {outcome: metrics.counter(INGEST_EVENTS, outcome) for outcome in _OUTCOMES}
@@ -147,14 +150,13 @@ class Accounting:
         for hour in [hour for hour in self._hours if hour < before]:
             if not any(row.changed for row in self._hours[hour].rows.values()):
                 self._held -= len(self._hours.pop(hour).rows)
+                self._last = _NO_HOUR
 
     def _row(self, project: ProjectId, sender: Sender | None, at: datetime) -> _Row:
-        # Making the hour takes longer than all the rest here, and nearly all requests share the last one.
-        if not _NO_TIME <= at - self._hour < _HOUR:
-            self._hour = at.replace(minute=0, second=0, microsecond=0)
-        hour = self._hours.get(self._hour)
-        if hour is None:
-            hour = self._hours[self._hour] = _Hour()
+        # Finding the hour takes longer than all the rest here, and nearly all requests share the last one.
+        hour = self._last
+        if not hour.begins <= at < hour.ends:
+            hour = self._last = self._hour(at)
         row = hour.rows.get((project, sender)) or self._new_row(hour, project, sender or _NOBODY, at)
         row.changed = True
         if at > row.last_at:
@@ -162,6 +164,13 @@ class Accounting:
         elif at < row.first_at:
             row.first_at = at
         return row
+
+    def _hour(self, at: datetime) -> _Hour:
+        begins = at.replace(minute=0, second=0, microsecond=0)
+        found = self._hours.get(begins)
+        if found is None:
+            found = self._hours[begins] = _Hour(begins)
+        return found
 
     def _new_row(self, hour: _Hour, project: ProjectId, sender: Sender, at: datetime) -> _Row:
         if sender.sdk is not None and (project, sender) not in hour.rows:
@@ -190,7 +199,7 @@ def outcome_of(refusal: Problem | BodyRefused) -> Outcome:
 def _by_sender(senders: Sequence[Sender | None]) -> Iterable[tuple[Sender | None, int]]:
     """How many of each. Nearly always all are one and the same object, which is quickly seen."""
     first = senders[0]
-    if senders.count(first) == len(senders):
+    if len(senders) == 1 or senders.count(first) == len(senders):
         return ((first, len(senders)),)
     return Counter(senders).items()
 
