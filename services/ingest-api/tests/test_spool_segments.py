@@ -1,5 +1,6 @@
 import os
 import random
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -117,6 +118,38 @@ def test_a_disk_that_takes_no_more_is_full_and_leaves_no_half_line(
                 held.write(line_of(*MESSAGES[4]))
         held.write(line_of(*MESSAGES[5]))
     assert _read_all(tmp_path) == ([MESSAGES[3], MESSAGES[5]], [])
+
+
+def test_closing_waits_for_a_write_that_is_under_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = Segments(tmp_path, MIB)
+    writing, go_on = threading.Event(), threading.Event()
+    real_sync = os.fdatasync
+
+    def slow(descriptor: int) -> None:
+        writing.set()
+        assert go_on.wait(30)
+        real_sync(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", slow)
+    failures: list[BaseException] = []
+
+    def write() -> None:
+        try:
+            held.write(line_of(*MESSAGES[0]))
+        except SpoolFull as error:
+            failures.append(error)
+
+    writer, closer = threading.Thread(target=write), threading.Thread(target=held.close)
+    writer.start()
+    assert writing.wait(30)
+    closer.start()
+    closer.join(0.2)
+    go_on.set()
+    writer.join(30)
+    closer.join(30)
+    monkeypatch.undo()
+    assert failures == []
+    assert _read_all(tmp_path) == ([MESSAGES[0]], [])
 
 
 def test_two_processes_never_share_a_spool(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ line feed finds it where a header is damaged: so a damaged line costs itself alo
 import fcntl
 import os
 import re
+import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,6 +63,8 @@ class Segments:
         self._sizes = {path: path.stat().st_size for path in sorted(directory.glob(f"*{_SUFFIX}"))}
         self._next = 1 + max((int(path.stem) for path in self._sizes if path.stem.isdecimal()), default=0)
         self._open: tuple[int, Path] | None = None
+        # A write in a thread outlives its cancelled task; closing must not take the file from under it.
+        self._writing = threading.Lock()
 
     @property
     def held_bytes(self) -> int:
@@ -75,26 +78,14 @@ class Segments:
 
     def close(self) -> None:
         """Let another process use the directory; what waits stays."""
-        self._seal()
-        os.close(self._lock)
+        with self._writing:
+            self._seal()
+            os.close(self._lock)
 
     def write(self, lines: bytes) -> None:
         """Append the lines; return once they survive a crash. Raises SpoolFull, and then nothing was kept."""
-        if self.held_bytes + len(lines) > self._max_bytes:
-            raise SpoolFull(f"The spool holds {self.held_bytes:,} of {self._max_bytes:,} bytes.")
-        try:
-            descriptor, path = self._open or self._begin()
-            written = 0
-            while written < len(lines):
-                written += os.write(descriptor, memoryview(lines)[written:])
-            os.fdatasync(descriptor)
-        except OSError as error:
-            # Half a line may stand there now, and a file whose fsync failed may lie about the rest.
-            self._give_up()
-            raise SpoolFull(f"The spool's disk takes no more: {error.strerror}.") from error
-        self._sizes[path] += len(lines)
-        if self._sizes[path] >= SEGMENT_BYTES:
-            self._seal()
+        with self._writing:
+            self._append(lines)
 
     def oldest(self) -> Path | None:
         """The segment to drain first, closed: nothing is appended to it any more."""
@@ -121,6 +112,23 @@ class Segments:
         """Forget a drained segment."""
         path.unlink(missing_ok=True)
         del self._sizes[path]
+
+    def _append(self, lines: bytes) -> None:
+        if self.held_bytes + len(lines) > self._max_bytes:
+            raise SpoolFull(f"The spool holds {self.held_bytes:,} of {self._max_bytes:,} bytes.")
+        try:
+            descriptor, path = self._open or self._begin()
+            written = 0
+            while written < len(lines):
+                written += os.write(descriptor, memoryview(lines)[written:])
+            os.fdatasync(descriptor)
+        except OSError as error:
+            # Half a line may stand there now, and a file whose fsync failed may lie about the rest.
+            self._give_up()
+            raise SpoolFull(f"The spool's disk takes no more: {error.strerror}.") from error
+        self._sizes[path] += len(lines)
+        if self._sizes[path] >= SEGMENT_BYTES:
+            self._seal()
 
     def _begin(self) -> tuple[int, Path]:
         path = self._directory / f"{self._next:016d}{_SUFFIX}"
