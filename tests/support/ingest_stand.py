@@ -24,6 +24,7 @@ from ingest_api.app import create_app
 from ingest_api.settings import IngestSettings
 from ingest_api.spool.spool import Spool
 from lifecycle.clock import SystemClock
+from lifecycle.express import Express
 from lifecycle.limits import Limits
 from lifecycle.server import Server, listening
 from policy import DEFAULT_RULES, PrivacyRules, read_plan
@@ -56,6 +57,7 @@ class IngestStand:
     """The app, and what it was given."""
 
     app: ASGIApp
+    express: Express
     log: MemoryLog
     access: Access
     accounting: Accounting
@@ -131,7 +133,7 @@ async def open_stand(
     memory, usage = log or MemoryLog(partitions=4), UsageInMemory()
     accounting = Accounting(usage, clock, metrics)
     given = {"database_url": "postgresql://unused", "log": "postgres", **settings}
-    app = create_app(
+    app, express = create_app(
         IngestSettings.model_validate(given),
         log=writer or memory,
         access=access,
@@ -141,14 +143,14 @@ async def open_stand(
         spool=spool,
     )
     return IngestStand(
-        app, memory, access, accounting, usage, metrics, write_key, secret_key, other_write_key
+        app, express, memory, access, accounting, usage, metrics, write_key, secret_key, other_write_key
     )
 
 
 @asynccontextmanager
 async def serving(stand: IngestStand) -> AsyncIterator[str]:
     """The address of the stand behind a real socket and the product's own server."""
-    server = Server(stand.app, stand.metrics, Limits())
+    server = Server(stand.app, stand.metrics, Limits(), express=stand.express)
     with listening("127.0.0.1", 0) as sockets:
         async with asyncio.TaskGroup() as group:
             group.create_task(server.serve(sockets))

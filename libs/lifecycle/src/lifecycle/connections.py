@@ -187,6 +187,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self._phase_began_s = self.loop.time()
         self._phase_bytes = 0
 
+    def is_between(self) -> bool:
+        """Whether the parser has read whole requests and nothing more."""
+        return self._phase is _Phase.BETWEEN
+
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr]  # starts as None
 

@@ -44,7 +44,7 @@ async def run(
     `trusted_proxies` are believed when they say in X-Forwarded-For whom they ask for.
     """
     health = Health(service.app, service.checks, service.metrics)
-    server = Server(health, service.metrics, limits or Limits(), trusted_proxies)
+    server = Server(health, service.metrics, limits or Limits(), trusted_proxies, service.express)
     with listening(host, port) as sockets, _signals() as asked:
         try:
             async with asyncio.TaskGroup() as parts:

@@ -10,7 +10,8 @@ from collections.abc import Generator, Sequence
 import uvicorn
 from starlette.types import ASGIApp
 
-from lifecycle.connections import GuardedConfig, GuardedProtocol
+from lifecycle.connections import GuardedProtocol
+from lifecycle.express import Express, ExpressConfig, ExpressProtocol, Heads
 from lifecycle.failures import PortInUse, StartError
 from lifecycle.limits import Limits
 from telemetry.metrics import Metrics
@@ -25,11 +26,16 @@ class Server(uvicorn.Server):
     """Leaves signals alone: uvicorn's own handling raises them again, and what consumes would never drain."""
 
     def __init__(
-        self, app: ASGIApp, metrics: Metrics, limits: Limits, trusted_proxies: Sequence[str] = ()
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        limits: Limits,
+        trusted_proxies: Sequence[str] = (),
+        express: Express | None = None,
     ) -> None:
-        config = GuardedConfig(
+        config = ExpressConfig(
             app,
-            http=GuardedProtocol,
+            http=GuardedProtocol if express is None else ExpressProtocol,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -43,6 +49,8 @@ class Server(uvicorn.Server):
         )
         config.limits = limits
         config.metrics = metrics
+        if express is not None:
+            config.heads = Heads(express)
         super().__init__(config)
         self.accepting = asyncio.Event()
         logging.getLogger("uvicorn.error").addFilter(_is_news)

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from starlette.types import ASGIApp
 
+from lifecycle.express import Express
 from telemetry.metrics import Metrics
 
 Check: TypeAlias = Callable[[], Awaitable[str]]
@@ -20,7 +21,7 @@ class Service:
     `tasks` run until they are cancelled: one that returns or raises ends the process. `drain` is called when
     the process is asked to stop, before the server closes: take no more work, say goodbye to streams, flush;
     it is cut off after `drain_s`, and the tasks still run meanwhile. `checks` answer "ok" or a sentence; they
-    are shown in /readyz and never fail it.
+    are shown in /readyz and never fail it. `express` answers some requests without the app.
     """
 
     name: str
@@ -29,3 +30,4 @@ class Service:
     drain: Callable[[], Awaitable[None]]
     checks: Mapping[str, Check]
     metrics: Metrics
+    express: Express | None = None

@@ -3,8 +3,9 @@
 import logging
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from time import perf_counter
+from typing import Any
 
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -37,6 +38,16 @@ class RequestLog:
         self._series: dict[tuple[str, str, int], Histogram] = {}
         self._candidates: dict[object, list[tuple[str, re.Pattern[str]]]] = {}
 
+    @property
+    def writes_each(self) -> bool:
+        """Whether every request is to have its line."""
+        return _levels.isEnabledFor(logging.DEBUG)
+
+    def note(self, asked: Mapping[str, Any], route: str, status: int, seconds: float) -> None:
+        """As for a request that came through here; `asked` has its `method` and `path`."""
+        self._observe(asked["method"], route, status, seconds)
+        self._write(asked, route, status, seconds)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
@@ -51,26 +62,25 @@ class RequestLog:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", ()), header]
-                self._observe(scope, status, perf_counter() - began)
+                self._observe(scope["method"], self._route(scope), status, perf_counter() - began)
             await send(message)
 
         token = request_id.set(identity)
         try:
             await self._app(scope, receive, send_with_id)
         finally:
-            self._write(scope, status, perf_counter() - began)
+            self._write(scope, None, status, perf_counter() - began)
             request_id.reset(token)
 
-    def _observe(self, scope: Scope, status: int, seconds: float) -> None:
-        method = scope["method"]
-        series = (method if method in _METHODS else "other", self._route(scope), status)
+    def _observe(self, method: str, route: str, status: int, seconds: float) -> None:
+        series = (method if method in _METHODS else "other", route, status)
         histogram = self._series.get(series)
         if histogram is None:
             histogram = self._metrics.histogram(HTTP_REQUEST_SECONDS, series[0], series[1], str(status))
             self._series[series] = histogram
         histogram.observe(seconds)
 
-    def _write(self, scope: Scope, status: int, seconds: float) -> None:
+    def _write(self, scope: Mapping[str, Any], route: str | None, status: int, seconds: float) -> None:
         busy = 200 <= status < 300 and (scope["method"], scope["path"]) in _BUSY
         level = logging.DEBUG if busy else logging.INFO
         if not _levels.isEnabledFor(level):
@@ -80,12 +90,12 @@ class RequestLog:
             "request" if status else "request without an answer",
             method=scope["method"],
             path=scope["path"],
-            route=self._route(scope),
+            route=self._route(scope) if route is None else route,
             status=status,
             duration_s=round(seconds, 6),
         )
 
-    def _route(self, scope: Scope) -> str:
+    def _route(self, scope: Mapping[str, Any]) -> str:
         """The route's template, so that the label's values stay few."""
         route = scope.get("route")
         path = getattr(route, "path", None)
@@ -124,4 +134,9 @@ def _identity(scope: Scope) -> str:
             return str(value, "ascii")
         if name == b"traceparent":
             trace = _TRACEPARENT.fullmatch(value)
-    return str(trace[1], "ascii") if trace else f"{random.getrandbits(96):024x}"
+    return str(trace[1], "ascii") if trace else new_request_id()
+
+
+def new_request_id() -> str:
+    """For a request that came with none."""
+    return f"{random.getrandbits(96):024x}"

@@ -172,6 +172,7 @@ def _combined(services: Sequence[Service], tasks: Mapping[str, Task], metrics: M
         drain=drain,
         checks=merged_checks(services),
         metrics=metrics,
+        express=next((service.express for service in services if service.express is not None), None),
     )
 
 

@@ -15,6 +15,7 @@ from eventlog.port import EventLog, LogWriter
 from ingest_api import events, javascript, openapi, pixel
 from ingest_api.accounting import Accounting
 from ingest_api.cors import AnyOrigin
+from ingest_api.express import ExpressEvents
 from ingest_api.inflight import Inflight
 from ingest_api.intake import Intake
 from ingest_api.protocols.route import VendorRoute
@@ -24,6 +25,7 @@ from ingest_api.spool.segments import Segments
 from ingest_api.spool.spool import Spool
 from lifecycle.clock import Clock
 from lifecycle.errors import ErrorBoundary, install_errors
+from lifecycle.express import Express
 from lifecycle.service import Service
 from telemetry.catalog import INGEST_INFLIGHT_BYTES
 from telemetry.metrics import Metrics
@@ -59,17 +61,19 @@ async def open_service(
         return access.state()
 
     with _open_spool(settings, log, metrics) as spool:
+        app, express = create_app(
+            settings,
+            log=log,
+            access=access,
+            accounting=accounting,
+            clock=clock,
+            metrics=metrics,
+            spool=spool,
+        )
         yield Service(
             name=NAME,
-            app=create_app(
-                settings,
-                log=log,
-                access=access,
-                accounting=accounting,
-                clock=clock,
-                metrics=metrics,
-                spool=spool,
-            ),
+            app=app,
+            express=express,
             tasks={"accounting": accounting.run, **({} if spool is None else {"spool": spool.run})},
             # Every answer given is durable already, and the server lets open requests finish.
             drain=accounting.flush,
@@ -100,8 +104,8 @@ def create_app(
     clock: Clock,
     metrics: Metrics,
     spool: Spool | None = None,
-) -> ASGIApp:
-    """The HTTP side; whoever hands in the accounting and a spool runs them."""
+) -> tuple[ASGIApp, Express]:
+    """The HTTP side, and what it offers beside it; whoever hands in the accounting and a spool runs them."""
     app = FastAPI(title="Footfall ingest", version="1", redirect_slashes=False, docs_url=None, redoc_url=None)
     install_errors(app)
     intake = Intake(log, spool, clock, settings, accounting, metrics)
@@ -118,7 +122,8 @@ def create_app(
     ]
     app.openapi_schema = openapi.document(app.openapi())
     vendors = _vendors(VendorRoute(access, intake, inflight, metrics), app)
-    return RequestLog(_beside(take_events, AnyOrigin(ErrorBoundary(vendors))), metrics)
+    logged = RequestLog(_beside(take_events, AnyOrigin(ErrorBoundary(vendors))), metrics)
+    return logged, ExpressEvents(access, intake, inflight, logged, metrics)
 
 
 def _vendors(answer: VendorRoute, app: ASGIApp) -> ASGIApp:

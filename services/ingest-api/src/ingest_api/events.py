@@ -44,7 +44,7 @@ class EventsRoute:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             taken = await self._take(scope, receive)
-            status, body = _answer(taken.admitted)
+            status, body = answer_of(taken.admitted)
         except ClientDisconnect:
             return
         except BodyRefused as refused:
@@ -112,7 +112,8 @@ def refused_problem(refused: BodyRefused) -> Problem:
     return Problem(STATUSES[refused.reason], refused.code, refused.message, hint=refused.hint)
 
 
-def _answer(admitted: Admitted) -> tuple[int, bytes]:
+def answer_of(admitted: Admitted) -> tuple[int, bytes]:
+    """The status and the body of the answer."""
     accepted, rejections = len(admitted.messages), admitted.rejections
     answer: dict[str, Any] = {"accepted": accepted, "rejected": rejections}
     if admitted.quarantined:

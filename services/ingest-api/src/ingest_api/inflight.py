@@ -22,9 +22,13 @@ class Inflight:
         """A reservation of nothing yet, given back at the end."""
         return Reservation(self)
 
+    def has_room(self, more_bytes: int) -> bool:
+        """Whether so many bytes more may be held."""
+        return self._bytes + more_bytes <= self._max_bytes
+
     def take(self, more_bytes: int) -> None:
         """Hold so many bytes more; raises Problem when there is no room."""
-        if self._bytes + more_bytes > self._max_bytes:
+        if not self.has_room(more_bytes):
             raise Problem(
                 503,
                 "busy",

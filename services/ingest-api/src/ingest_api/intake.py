@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -124,6 +124,24 @@ class Intake:
             )
             raise
         return await self._store(request, admitted)
+
+    def take_at_once(
+        self, project: ProjectId, body: bytes, *, place: str, sender: Sender | None, policy: Policy
+    ) -> Awaitable[Taken] | None:
+        """As `take`, of a server's body: all is decided before it returns but the storing.
+
+        None, and nothing has happened, for a body that is large, that cannot be read, or whose project sent too much.
+        """
+        request = self._received(project, place)
+        if len(body) > _IN_THREAD_BYTES or self._allowances.wait_s(project, request.began_s) > 0:
+            return None
+        try:
+            admitted = admit(
+                body, project=project, received_at=request.received_at, sender=sender, policy=policy
+            )
+        except BodyRefused:
+            return None
+        return self._store(request, admitted)
 
     async def take_items(
         self,

@@ -1,0 +1,185 @@
+"""Events on connections that are kept: the second request is worth as much as the first, whatever it holds."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from eventlog.errors import LogUnavailable
+from eventlog.memory import MemoryLog
+from eventlog.port import Message, Stored
+from ingest_api.inflight import Inflight
+from ingest_api.intake import Intake
+from ingest_stand import IngestStand, open_stand, serving
+from policy import PrivacyRules
+
+EVENT = {"user": "ada", "action": "opened report"}
+
+
+@asynccontextmanager
+async def _client(stand: IngestStand) -> AsyncIterator[httpx.AsyncClient]:
+    async with serving(stand) as address, httpx.AsyncClient(base_url=address, timeout=20) as client:
+        client.headers["authorization"] = f"Bearer {stand.write_key}"
+        yield client
+
+
+def _wide(body: object, chars: int = 200) -> str:
+    """JSON of a length that all bodies share, so that all requests have one head."""
+    return json.dumps(body).ljust(chars)
+
+
+@pytest.fixture
+def express(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The bodies that were asked to be taken whole, since the test began."""
+    asked: list[bytes] = []
+    take = Intake.take_at_once
+
+    def noted(self: Intake, project: Any, body: bytes, **rest: Any) -> Any:
+        asked.append(body)
+        return take(self, project, body, **rest)
+
+    monkeypatch.setattr(Intake, "take_at_once", noted)
+    return asked
+
+
+async def test_every_answer_is_like_the_first(express: list[bytes]) -> None:
+    stand = await open_stand()
+    async with _client(stand) as client:
+        answers = [await client.post("/v1/events", content=_wide(EVENT)) for _ in range(4)]
+    assert len(express) == 3
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert {answer.content for answer in answers} == {answers[0].content}
+    assert {tuple(sorted(answer.headers)) for answer in answers} == {tuple(sorted(answers[0].headers))}
+    assert len({answer.headers["x-request-id"] for answer in answers}) == 4
+    assert len({event.id for event in await stand.events()}) == 4
+    assert stand.count("footfall_ingest_events_total", outcome="accepted") == 4
+    labels = {"method": "POST", "route": "/v1/events", "status": "200"}
+    assert stand.count("footfall_http_request_seconds_count", **labels) == 4
+    assert {event.sender for event in await stand.events()} == {(await stand.events())[0].sender}
+
+
+async def test_a_body_that_is_refused_is_answered_as_ever(express: list[bytes]) -> None:
+    stand = await open_stand()
+    bodies = [
+        EVENT,
+        [EVENT, {"user": "ada"}],
+        {"user": "ada"},
+        "nothing",
+        [EVENT, EVENT],
+    ]
+    async with _client(stand) as client:
+        answers = [await client.post("/v1/events", content=_wide(body)) for body in bodies]
+    assert len(express) == 4
+    assert [answer.status_code for answer in answers] == [200, 200, 400, 400, 200]
+    assert answers[1].json()["rejected"][0]["code"] == "missing_action"
+    assert answers[2].json()["code"] == "missing_action"
+    assert len(await stand.events()) == 4
+    assert len(await stand.rejected()) == 3
+
+
+async def test_a_key_that_was_revoked_is_refused_on_an_open_connection(
+    express: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand = await open_stand()
+    async with _client(stand) as client:
+        for _ in range(2):
+            assert (await client.post("/v1/events", content=_wide(EVENT))).status_code == 200
+
+        async def nobody(key: str) -> None:
+            return None
+
+        monkeypatch.setattr(stand.access, "asked_before", lambda key: None)
+        monkeypatch.setattr(stand.access, "by_key", nobody)
+        assert (await client.post("/v1/events", content=_wide(EVENT))).status_code == 401
+    assert len(await stand.events()) == 2
+
+
+async def test_projects_keep_apart_on_one_connection(express: list[bytes]) -> None:
+    stand = await open_stand()
+    async with _client(stand) as client:
+        for key in [stand.write_key, stand.other_write_key] * 3:
+            headers = {"authorization": f"Bearer {key}"}
+            assert (await client.post("/v1/events", content=_wide(EVENT), headers=headers)).status_code == 200
+    assert len(express) == 4
+    events = await stand.events()
+    assert sorted(event.project for event in events) == ["pabcdefgh234"] * 3 + ["pzzzzzzzzzzz"] * 3
+
+
+async def test_a_browser_always_goes_the_way_where_its_rights_are_asked(express: list[bytes]) -> None:
+    stand = await open_stand(rules=PrivacyRules(opt_out_signals=True))
+    async with _client(stand) as client:
+        headers = {"user-agent": "Mozilla/5.0", "sec-gpc": "1"}
+        answers = [await client.post("/v1/events", content=_wide(EVENT), headers=headers) for _ in range(3)]
+    assert express == []
+    assert [answer.status_code for answer in answers] == [400] * 3
+    assert await stand.events() == []
+
+
+async def test_a_projects_rules_hold(express: list[bytes]) -> None:
+    stand = await open_stand(rules=PrivacyRules(consent="required"))
+    async with _client(stand) as client:
+        granted = _wide({**EVENT, "context": {"consent": True}})
+        answers = [await client.post("/v1/events", content=granted) for _ in range(2)]
+        answers.append(await client.post("/v1/events", content=_wide(EVENT)))
+    assert len(express) == 2
+    assert [answer.status_code for answer in answers] == [200, 200, 400]
+    assert len(await stand.events()) == 2
+
+
+async def test_a_project_that_sent_too_much_is_told(express: list[bytes]) -> None:
+    stand = await open_stand(project_events_per_s=1)
+    async with _client(stand) as client:
+        many = _wide([EVENT] * 4, 400)
+        statuses = [(await client.post("/v1/events", content=many)).status_code for _ in range(6)]
+    assert statuses[:2] == [200, 200]
+    assert statuses[-1] == 429
+
+
+class _AwayLog:
+    """A memory log that can be away."""
+
+    def __init__(self) -> None:
+        self.log = MemoryLog(partitions=4)
+        self.away = False
+
+    async def append(self, topic: str, messages: Sequence[Message]) -> Sequence[Stored]:
+        if self.away:
+            raise LogUnavailable("No broker answers.")
+        return await self.log.append(topic, messages)
+
+
+async def test_while_the_log_is_away_the_sender_is_told_when_to_come_back(express: list[bytes]) -> None:
+    away = _AwayLog()
+    stand = await open_stand(log=away.log, writer=away)
+    async with _client(stand) as client:
+        assert (await client.post("/v1/events", content=_wide(EVENT))).status_code == 200
+        away.away = True
+        answer = await client.post("/v1/events", content=_wide(EVENT))
+        assert answer.status_code == 503
+        assert answer.json()["code"] == "log_unavailable"
+        assert int(answer.headers["retry-after"]) > 0
+        assert answer.headers["content-type"] == "application/json"
+        away.away = False
+        assert (await client.post("/v1/events", content=_wide(EVENT))).status_code == 200
+    assert len(express) == 2
+    assert len(await stand.events()) == 2
+    labels = {"method": "POST", "route": "/v1/events", "status": "503"}
+    assert stand.count("footfall_http_request_seconds_count", **labels) == 1
+    assert stand.count("footfall_ingest_events_total", outcome="unavailable") == 1
+
+
+async def test_what_there_is_no_room_for_is_refused(
+    express: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand = await open_stand()
+    async with _client(stand) as client:
+        for _ in range(2):
+            assert (await client.post("/v1/events", content=_wide(EVENT))).status_code == 200
+        assert stand.count("footfall_ingest_inflight_bytes") == 0
+        monkeypatch.setattr(Inflight, "has_room", lambda self, more_bytes: False)
+        answer = await client.post("/v1/events", content=_wide(EVENT))
+    assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+    assert len(express) == 1
