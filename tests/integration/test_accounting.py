@@ -132,6 +132,36 @@ async def test_a_mixed_load_is_accounted_for_to_the_last_event(gateway: Gateway)
             assert ingest.count(outcome) == totals[outcome], outcome
 
 
+async def test_an_import_by_a_vendors_call_is_accounted_for_and_counts_with_live_events(
+    gateway: Gateway,
+) -> None:
+    ids = await key_ids(gateway, gateway.project)
+
+    def items(*names: str, days: int = 30) -> list[dict[str, Any]]:
+        at = (NOW - timedelta(days=days)).timestamp()
+        return [
+            {"event": "Paid", "properties": {"distinct_id": "ada", "$insert_id": name, "time": at}}
+            for name in names
+        ]
+
+    key, agent = gateway.project.write_key, "mixpanel-python/5"
+    async with running_ingest(gateway) as ingest:
+        assert (await ingest.post(key, items("tracked"), "/track", agent)).text == "1"
+        await gateway.settled()
+        bad = {"event": "Paid", "properties": {"distinct_id": "null", "time": 1_700_000_000}}
+        sent = [*items("tracked", "old", "late", "old"), *items("fresh", days=1), bad]
+        assert (await ingest.post(key, sent, "/import", agent)).json()["num_records_imported"] == 5
+        await gateway.settled()
+        assert (await ingest.post(key, items("late"), "/track", agent)).text == "1"
+        assert await accounts(gateway, ingest) == {
+            (ids["write"], agent): account(stored=4, duplicate=3, rejected=1)
+        }
+        shown = await gateway.client.get("/v1/activity", params={"origin": "import"})
+    assert [item["id"] for item in shown.json()["items"]] == ["late", "old"]
+    [source] = (await told(gateway))["items"]
+    assert source["events"] == 4
+
+
 async def test_a_restart_of_ingest_goes_on_counting(gateway: Gateway) -> None:
     ids = await key_ids(gateway, gateway.project)
     for n in range(3):

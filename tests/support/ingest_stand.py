@@ -82,8 +82,12 @@ class IngestStand:
             return found
 
     async def events(self) -> list[Event]:
-        """All events in the log."""
-        return [wire.decode(record.value) for record in await self.records(topics.EVENTS)]
+        """All events in the log, the live ones first."""
+        return [
+            wire.decode(record.value)
+            for topic in (topics.EVENTS, topics.BACKFILL)
+            for record in await self.records(topic)
+        ]
 
     async def rejected(self) -> list[RejectedRecord]:
         """All that was kept of rejected events."""

@@ -17,6 +17,7 @@ from admission.limits import (
     MAX_EVENT_BYTES,
     MAX_EVENTS,
     MAX_QUARANTINED_BYTES,
+    PAST_AFTER,
 )
 from admission.refusal import Fault, Refused
 from admission.senders import named_in
@@ -48,13 +49,16 @@ class Kept(NamedTuple):
 class Admitted(msgspec.Struct, kw_only=True):
     """What became of a body's events, each list in the order of the body.
 
-    `senders` goes with `messages`. `rejected_bodies` and `rejected_senders` go with `rejections`, a body being None
+    `senders` goes with `messages`. `past` are the old events of a vendor's import, and `past_senders` goes with them.
+    `rejected_bodies` and `rejected_senders` go with `rejections`, a body being None
     where nothing may be kept; `quarantined_bodies` and `quarantined_senders` with `quarantined`. Warned of is what
     is stored all the same. `violations` are all departures from the plan: mode and code.
     """
 
     messages: list[Wire] = []
     senders: list[Sender | None] = []
+    past: list[Wire] = []
+    past_senders: list[Sender | None] = []
     rejections: list[Rejection] = []
     rejected_bodies: list[Kept | None] = []
     rejected_senders: list[Sender | None] = []
@@ -67,12 +71,16 @@ class Admitted(msgspec.Struct, kw_only=True):
     @property
     def taken(self) -> int:
         """How many events their sender need not care for any more."""
-        return len(self.messages) + len(self.quarantined)
+        return len(self.messages) + len(self.past) + len(self.quarantined)
 
-    def take(self, wire: Wire, sender: Sender | None) -> None:
+    def take(self, wire: Wire, sender: Sender | None, *, past: bool = False) -> None:
         """Add an event."""
-        self.messages.append(wire)
-        self.senders.append(sender)
+        if past:
+            self.past.append(wire)
+            self.past_senders.append(sender)
+        else:
+            self.messages.append(wire)
+            self.senders.append(sender)
 
     def refuse(self, index: int, fault: Fault, kept: Kept | None, sender: Sender | None) -> None:
         """Add a rejection."""
@@ -81,7 +89,14 @@ class Admitted(msgspec.Struct, kw_only=True):
         self.rejected_senders.append(sender)
 
     def judge(
-        self, index: int, wire: Wire, sender: Sender | None, verdict: Verdict, kept: Kept | None
+        self,
+        index: int,
+        wire: Wire,
+        sender: Sender | None,
+        verdict: Verdict,
+        kept: Kept | None,
+        *,
+        past: bool = False,
     ) -> None:
         """Add an event that departs from the plan, as the plan's mode says."""
         mode, fault = verdict.mode, Fault(*verdict[1:])
@@ -90,9 +105,9 @@ class Admitted(msgspec.Struct, kw_only=True):
         self.violations.append((mode, verdict.code))
         match mode:
             case "observe":
-                self.take(wire, sender)
+                self.take(wire, sender, past=past)
             case "warn":
-                self.take(wire, sender)
+                self.take(wire, sender, past=past)
                 self.warnings.append(_rejection(index, fault))
             case "quarantine":
                 assert kept is not None
@@ -139,17 +154,17 @@ def admit(
     for index, piece in enumerate(plain or pieces or ()):
         try:
             given = piece if isinstance(piece, dict) else _object(piece, raw(index))
-            wire, sent_by, verdict = _record(given, index, receipt)
+            wire, event, verdict = _record(given, index, receipt)
         except Refused as refused:
             kept = _kept_body(raw(index), receipt)
             admitted.refuse(index, refused.fault, kept, _named(kept, sender))
         else:
             if verdict is None:
                 messages.append(wire)
-                senders.append(sent_by)
+                senders.append(event.sender)
             else:
                 kept = None if verdict.mode in _STORED else _kept_body(raw(index), receipt)
-                admitted.judge(index, wire, sent_by, verdict, kept)
+                admitted.judge(index, wire, event.sender, verdict, kept)
     return admitted
 
 
@@ -186,28 +201,33 @@ def admit_items(
     *,
     project: ProjectId,
     received_at: datetime,
+    import_run: str | None = None,
     sender: Sender | None = None,
     client: Client | None = None,
     policy: Policy = OPEN,
 ) -> Admitted:
     """As `admit`, for events another protocol's decoder made: index, native fields (or the fault), source.
 
-    `source`, bytes or a JSON value, is what is kept of a rejected one.
+    `source`, bytes or a JSON value, is what is kept of a rejected one. With `import_run` what happened more than
+    PAST_AFTER ago is that run's, and goes to `past`; the rest is live.
     """
-    receipt = Receipt(project, received_at, sender=sender, client=client, policy=policy)
+    receipt = Receipt(
+        project, received_at, import_run=import_run, sender=sender, client=client, policy=policy
+    )
     admitted = Admitted()
     for index, given, source in items:
         try:
-            wire, sent_by, verdict = _sound_record(given, index, receipt)
+            wire, event, verdict = _sound_record(given, index, receipt)
         except Refused as refused:
             kept = _kept_source(source, given, receipt)
             admitted.refuse(index, refused.fault, kept, _named(kept, sender))
         else:
+            past = event.run is not None
             if verdict is None:
-                admitted.take(wire, sent_by)
+                admitted.take(wire, event.sender, past=past)
             else:
                 kept = None if verdict.mode in _STORED else _kept_source(source, given, receipt)
-                admitted.judge(index, wire, sent_by, verdict, kept)
+                admitted.judge(index, wire, event.sender, verdict, kept, past=past)
     return admitted
 
 
@@ -240,12 +260,12 @@ def _written(given: Mapping[str, Any]) -> bytes | None:
 
 def _sound_record(
     given: Mapping[str, Any] | Fault, index: int, receipt: Receipt
-) -> tuple[Wire, Sender | None, Verdict | None]:
+) -> tuple[Wire, Event, Verdict | None]:
     if isinstance(given, Fault):
         raise Refused(given)
     try:
         _keys_of_object(given, 1)
-        (key, value), sender, verdict = _record(given, index, receipt)
+        (key, value), event, verdict = _record(given, index, receipt)
     except (_SuspiciousError, UnicodeEncodeError):
         raise Refused(inspect(given) or _UNREADABLE) from None
     # What came out of a JSON decoder breaks no other rule; to look at every value costs more than all the rest.
@@ -253,13 +273,13 @@ def _sound_record(
         raise Refused(fault)
     if len(value) > MAX_EVENT_BYTES:
         raise Refused(_too_large(len(value), "Leave out what nobody will look at, such as page contents."))
-    return (key, value), sender, verdict
+    return (key, value), event, verdict
 
 
-def _record(
-    given: Mapping[str, Any], index: int, receipt: Receipt
-) -> tuple[Wire, Sender | None, Verdict | None]:
+def _record(given: Mapping[str, Any], index: int, receipt: Receipt) -> tuple[Wire, Event, Verdict | None]:
     event: Event = read_event(given, index, receipt)
+    if receipt.import_run is not None and event.occurred_at < receipt.received_at - PAST_AFTER:
+        event = msgspec.structs.replace(event, origin="import", run=receipt.import_run)
     privacy, measure = receipt.policy
     client = receipt.client
     if privacy.active or client is not None or event.context:
@@ -270,7 +290,7 @@ def _record(
     key, value = event_key(event), encode(event)
     if len(key) + len(value) > MAX_RECORD_BYTES:
         raise Refused(_too_large(len(value), "Its numbers take more room when written out."))
-    return (key, value), event.sender, verdict
+    return (key, value), event, verdict
 
 
 def _plain(body: bytes) -> list[dict[str, Any]] | None:

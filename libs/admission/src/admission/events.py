@@ -26,7 +26,10 @@ from policy import OPEN, Client, Policy
 
 
 class Receipt(NamedTuple):
-    """What all events of one body share. `received_at` is aware UTC."""
+    """What all events of one body share. `received_at` is aware UTC.
+
+    `import_run` is the run of those of them that are past; the others are as `origin` and `run` say.
+    """
 
     project: ProjectId
     received_at: datetime
@@ -36,6 +39,7 @@ class Receipt(NamedTuple):
     sender: Sender | None = None
     client: Client | None = None
     policy: Policy = OPEN
+    import_run: str | None = None
 
 
 def read_event(given: Mapping[str, Any], index: int, receipt: Receipt) -> Event:

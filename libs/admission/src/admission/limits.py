@@ -26,3 +26,5 @@ MIN_SKEW: Final = timedelta(seconds=10)
 """Less is taken for the time the request was under way."""
 MAX_SKEW: Final = timedelta(days=7)
 """More is taken for a body that was kept and sent again as it was."""
+PAST_AFTER: Final = timedelta(days=5)
+"""An event of a vendor's import that is older at its receipt is history: Mixpanel takes no older ones as live."""

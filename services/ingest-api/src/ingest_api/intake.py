@@ -41,12 +41,16 @@ class Taken(NamedTuple):
 
 
 class _Request(NamedTuple):
-    """What all events of a request share. `place` is where they came in, `received_at` what they are stamped with."""
+    """What all events of a request share.
+
+    `place` is where they came in, `received_at` what they are stamped with, `allowances` what they are taken from.
+    """
 
     project: ProjectId
     place: str
     began_s: float
     received_at: datetime
+    allowances: Allowances
 
 
 class Intake:
@@ -65,6 +69,10 @@ class Intake:
         self._clock = clock
         self._ack_timeout_s = settings.ack_timeout_s
         self._allowances = Allowances(settings.project_events_per_s, settings.project_events_per_s * _BURST_S)
+        # Imports have a share of their own, so that they never use up that of live events.
+        self._import_allowances = Allowances(
+            settings.project_events_per_s, settings.project_events_per_s * _BURST_S
+        )
         self._rejected = RejectedEvents(log, clock, settings.project_rejected_per_minute, metrics)
         self._hot_keys = HotKeys(metrics)
         self._metrics = metrics
@@ -73,7 +81,11 @@ class Intake:
 
     def check_rate(self, project: ProjectId, sender: Sender | None) -> None:
         """Raises Problem (429) while the project has sent more than its share; ask before reading its body."""
-        wait_s = self._allowances.wait_s(project, self._clock.monotonic())
+        self._check_rate(self._allowances, project, sender)
+
+    def _check_rate(self, allowances: Allowances, project: ProjectId, sender: Sender | None) -> None:
+        now_s = self._clock.monotonic()
+        wait_s = allowances.wait_s(project, now_s)
         if wait_s > 0:
             after_s = math.ceil(wait_s)
             problem = Problem(
@@ -84,7 +96,7 @@ class Intake:
                 "FOOTFALL_PROJECT_EVENTS_PER_S.",
                 headers={
                     "retry-after": str(after_s),
-                    **{name.decode(): value.decode() for name, value in self._left(project)},
+                    **{name.decode(): value.decode() for name, value in allowances.headers(project, now_s)},
                 },
             )
             self._accounting.refuse_request(project, sender, problem)
@@ -149,6 +161,7 @@ class Intake:
         items: Iterable[tuple[int, Mapping[str, Any] | Fault, Any]],
         *,
         size_bytes: int,
+        imported_from: str | None = None,
         place: str,
         sender: Sender | None,
         client: Client | None,
@@ -156,9 +169,14 @@ class Intake:
     ) -> Taken:
         """As `take`, for events that another protocol's decoder made: see `admission.admit_items`.
 
-        `size_bytes` is what they were decoded from.
+        `size_bytes` is what they were decoded from. `imported_from` is the vendor whose import call they came
+        with: what is old of it goes to the backfill, as the run of that vendor and day. Raises Problem (429) while
+        the project has imported more than its share.
         """
-        request = self._received(project, place)
+        allowances = self._allowances if imported_from is None else self._import_allowances
+        if imported_from is not None:
+            self._check_rate(allowances, project, sender)
+        request = self._received(project, place, allowances)
         admitted = await _off_loop(
             size_bytes,
             partial(
@@ -166,6 +184,7 @@ class Intake:
                 items,
                 project=project,
                 received_at=request.received_at,
+                import_run=imported_from and f"{imported_from}-import-{request.received_at:%Y-%m-%d}",
                 sender=sender,
                 client=client,
                 policy=policy,
@@ -199,18 +218,25 @@ class Intake:
 
     async def _store(self, request: _Request, admitted: Admitted) -> Taken:
         project = request.project
-        received = len(admitted.messages) + len(admitted.rejections) + len(admitted.quarantined)
-        self._allowances.use(project, received, request.began_s)
+        received = admitted.taken + len(admitted.rejections)
+        request.allowances.use(project, received, request.began_s)
         for violation in admitted.violations:
             self._metrics.counter(PLAN_VIOLATIONS, *violation).inc()
-        headers = [*self._left(project)]
+        headers = [*request.allowances.headers(project, self._clock.monotonic())]
         at = request.received_at
+        durability: Durability | None = None
+        if admitted.past:
+            # First, since it is never spooled: where the log is away, nothing of the request is stored.
+            past = list(map(Message._make, admitted.past))
+            durability = await self._keep(request, topics.BACKFILL, past, admitted.past_senders)
+            self._accounting.count("accepted", project, admitted.past_senders, at)
         if admitted.messages:
             messages = list(map(Message._make, admitted.messages))
             durability = await self._keep(request, topics.EVENTS, messages, admitted.senders)
-            headers.append(_DURABILITY[durability])
             self._hot_keys.note(messages, request.began_s)
             self._accounting.count("accepted", project, admitted.senders, at)
+        if durability is not None:
+            headers.append(_DURABILITY[durability])
         if admitted.quarantined:
             # After the events: those count once when all is sent again, and these would be kept twice.
             senders = admitted.quarantined_senders
@@ -248,11 +274,9 @@ class Intake:
     def _refuse_all(self, request: _Request, senders: Sequence[Sender | None], problem: Problem) -> None:
         self._accounting.refuse(request.project, senders, request.received_at, problem)
 
-    def _received(self, project: ProjectId, place: str) -> _Request:
-        return _Request(project, place, self._clock.monotonic(), self._clock.now())
-
-    def _left(self, project: ProjectId) -> Sequence[tuple[bytes, bytes]]:
-        return self._allowances.headers(project, self._clock.monotonic())
+    def _received(self, project: ProjectId, place: str, allowances: Allowances | None = None) -> _Request:
+        began_s, received_at = self._clock.monotonic(), self._clock.now()
+        return _Request(project, place, began_s, received_at, allowances or self._allowances)
 
     def _left_s(self, request: _Request) -> float:
         return max(0.0, request.began_s + self._ack_timeout_s - self._clock.monotonic())

@@ -6,6 +6,7 @@ from typing import Final, Literal, TypeAlias
 
 from eventlog.errors import LogBusy, LogUnavailable, UnknownTopic
 from eventlog.port import LogWriter, Message
+from eventmodel import topics
 from ingest_api.spool.segments import SpoolFull
 from ingest_api.spool.spool import Spool
 from lifecycle.clock import Clock
@@ -36,9 +37,10 @@ class Storage:
     async def keep(self, topic: str, messages: Sequence[Message], within_s: float) -> Durability:
         """Return once the messages survive a crash, and where.
 
+        The backfill is never spooled: live events would wait behind it there.
         Raises Problem (503) when that did not happen in time, and MessageTooLarge.
         """
-        if self._spool is None:
+        if self._spool is None or topic == topics.BACKFILL:
             try:
                 with self._deadlines.within(within_s):
                     await self._log.append(topic, messages)

@@ -73,10 +73,14 @@ class Item(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """The events of a request, and the key its body or query names."""
+    """The events of a request, and the key its body or query names.
+
+    `imported` says that the vendor keeps this call for bringing in history: what is old of it is no live event.
+    """
 
     key: str | None
     items: Sequence[Item]
+    imported: bool = False
 
 
 class Outcome(NamedTuple):

@@ -65,7 +65,7 @@ def decode(request: Request) -> Decoded:
     for index, (item, its_token) in enumerate(zip(items, tokens, strict=True)):
         for given in _read(read, item, sent_at) if its_token in (None, token) else [_ANOTHER_TOKEN]:
             told.append(Item(index, _unaddressed(given) if unaddressed else given, item))
-    return Decoded(_key(request, token), told)
+    return Decoded(_key(request, token), told, imported=request.path == _IMPORT)
 
 
 def _unaddressed(given: Mapping[str, Any] | Fault) -> Mapping[str, Any] | Fault:

@@ -69,7 +69,9 @@ def decode(request: Request) -> Decoded:
     library = _library(request)
     key = _token(enclosing) or (_token(object_of(messages[0])) if messages else None)
     return Decoded(
-        key, [item for place in enumerate(messages) for item in items_of(*place, sent_at, library)]
+        key,
+        [item for place in enumerate(messages) for item in items_of(*place, sent_at, library)],
+        imported=enclosing.get("historical_migration") is True,
     )
 
 

@@ -105,6 +105,7 @@ class VendorRoute:
             principal.project,
             decoded.items,
             size_bytes=len(request.body),
+            imported_from=request.vendor if decoded.imported else None,
             place=request.path,
             sender=sender_of(principal.key_id, agent),
             client=client_of(principal, scope),

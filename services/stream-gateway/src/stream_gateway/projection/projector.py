@@ -126,7 +126,7 @@ class Projector:
         for record, fate in sent:
             # What was set aside may be anything.
             with suppress(MalformedRecord):
-                if record.topic == topics.EVENTS and not is_blank(record.key):
+                if record.topic in (topics.EVENTS, topics.BACKFILL) and not is_blank(record.key):
                     keyed.append((split_key(record.key)[0], record, fate))
         gone = await self._gone({project for project, _, _ in keyed})
         for project, record, fate in keyed:

@@ -163,8 +163,8 @@ class SourceTally:
         self._fates: dict[tuple[Source, datetime], _Fates] = {}
 
     def add(self, part: int, project: ProjectId, event: Projected) -> None:
-        """One event that counts; only live ones have a source."""
-        if event.origin != "live":
+        """One event that counts; some have no source."""
+        if not _has_source(event.origin, event.sender):
             return
         source, at = _source(part, project, event.sender), event.received_at
         seen = self._seen.get(source)
@@ -186,12 +186,12 @@ class SourceTally:
             seen.minutes[self._minute] = seen.minutes.get(self._minute, 0) + 1
 
     def account(self, part: int, project: ProjectId, value: bytes, fate: Fate) -> None:
-        """An event that is not added, and what became of it all the same. Only live ones have a source."""
+        """An event that is not added, and what became of it all the same; some have no source."""
         try:
             receipt = _decode_receipt(value)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return
-        if receipt.origin != "live":
+        if not _has_source(receipt.origin, receipt.sender):
             return
         fates = self._fates_of(_source(part, project, receipt.sender), receipt.received_at)
         setattr(fates, fate, getattr(fates, fate) + 1)
@@ -289,6 +289,11 @@ async def tidy_sources(tx: "Connection", parts: Collection[int], now: datetime) 
             sorted(parts),
             now - kept,
         )
+
+
+def _has_source(origin: str, sender: Sender | None) -> bool:
+    """Of imports those have one that a vendor's SDK sent; files do not, and a replay was accounted for before."""
+    return origin == "live" or (origin == "import" and sender is not None)
 
 
 def _source(part: int, project: ProjectId, sender: Sender | None) -> Source:
