@@ -20,12 +20,13 @@ help: ## Show this help
 
 setup: $(READY) ## Create .venv with everything pinned in requirements.lock, and the members editable
 
-$(READY): requirements.lock $(wildcard libs/*/pyproject.toml) $(wildcard services/*/pyproject.toml) $(wildcard clients/*/pyproject.toml)
+$(READY): requirements.lock $(wildcard libs/*/pyproject.toml) $(wildcard services/*/pyproject.toml) $(wildcard clients/*/pyproject.toml) $(wildcard libs/*/src/*/*.pyx)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Footfall needs Python 3.11 or newer; this is %d.%d. Try: make setup PYTHON=python3.11" % sys.version_info[:2])'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
 	@$(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements.lock
 	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
+	@$(BIN)/python -c 'import ordinary.reader' 2>/dev/null || echo "Without a C compiler and Python's headers ingest works, but each event costs it more CPU (CONTRIBUTING.md)."
 	@touch $@
 
 run: setup ## Start Footfall on an embedded database, with a demo (PORT=8087 DATA=.footfall DEMO=1)

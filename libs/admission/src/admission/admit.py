@@ -19,6 +19,7 @@ from admission.limits import (
     MAX_QUARANTINED_BYTES,
     PAST_AFTER,
 )
+from admission.ordinary import admit_ordinary
 from admission.refusal import Fault, Refused
 from admission.senders import named_in
 from eventmodel import Event, Origin, ProjectId, Rejection, Sender
@@ -139,6 +140,27 @@ def admit(
     if len(body) > MAX_BODY_BYTES:
         raise too_large(MAX_BODY_BYTES)
     receipt = Receipt(project, received_at, origin, run, idempotency_key, sender, client, policy)
+    if _decides_nothing(receipt):
+        records = admit_ordinary(body, project=project, received_at=received_at, sender=sender)
+        if records is not None:
+            return Admitted(messages=records, senders=[sender] * len(records))
+    return _admitted(body, receipt)
+
+
+def _decides_nothing(receipt: Receipt) -> bool:
+    """Whether an ordinary event becomes its record whatever it says."""
+    privacy, measure = receipt.policy
+    return (
+        measure is None
+        and not privacy.active
+        and receipt.client is None
+        and receipt.origin == "live"
+        and receipt.run is None
+        and receipt.idempotency_key is None
+    )
+
+
+def _admitted(body: bytes, receipt: Receipt) -> Admitted:
     admitted = Admitted()
     messages, senders = admitted.messages, admitted.senders
     plain = _plain(body)
@@ -157,7 +179,7 @@ def admit(
             wire, event, verdict = _record(given, index, receipt)
         except Refused as refused:
             kept = _kept_body(raw(index), receipt)
-            admitted.refuse(index, refused.fault, kept, _named(kept, sender))
+            admitted.refuse(index, refused.fault, kept, _named(kept, receipt.sender))
         else:
             if verdict is None:
                 messages.append(wire)
