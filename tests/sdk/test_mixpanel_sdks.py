@@ -42,6 +42,10 @@ def _check_servers(events: list[Event], sdk: str) -> None:
     imported = by_action["Signed Up"]
     assert (imported.user, imported.properties) == ("ada", {"plan": "pro"})
     assert imported.occurred_at == datetime(2025, 1, 1, tzinfo=UTC)
+    assert (imported.origin, imported.run) == ("import", f"mixpanel-import-{imported.received_at:%Y-%m-%d}")
+    assert imported.sender == track.sender
+    brought = {event.action for event in events if event.origin == "import"}
+    assert brought == {"Signed Up", "Was Invited"} & by_action.keys()
     charge = by_action["charged"]
     assert (charge.user, charge.properties) == ("ada", {"amount": 29.99, "sku": "s1"})
     assert charge.occurred_at == datetime(2026, 1, 3, tzinfo=UTC)

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from eventmodel import Event
+from eventmodel import Event, EventId
 from sdk_stand import SdkPage, SdkStand
 
 _SCRIPT = """<button>Save</button>
@@ -45,8 +45,9 @@ async def test_posthog_python_arrives_call_by_call_and_each_once(
     if fault is not None:
         getattr(sdks, fault)(1)
     ids = {"set": str(uuid4()), "track": str(uuid4())}
-    await sdks.python("posthog_calls.py", gzip=gzip, mode=mode, ids=ids)
+    await sdks.python("posthog_calls.py", gzip=gzip, mode=mode, ids=ids, historical=False)
     events = {event.id: event for event in await sdks.events(6)}
+    assert {event.origin for event in events.values()} == {"live"}
     assert len(events) == 6
     assert ids["set"] in events
     assert ids["track"] in events
@@ -54,6 +55,16 @@ async def test_posthog_python_arrives_call_by_call_and_each_once(
     visitor = next(event for event in events.values() if event.action == "Looked Around")
     assert visitor.user is None
     assert visitor.anonymous_id
+
+
+@pytest.mark.parametrize("mode", ["v0", "v1"])
+async def test_a_migration_of_posthog_python_is_history_where_it_is_old(sdks: SdkStand, mode: str) -> None:
+    ids = {"set": str(uuid4()), "track": str(uuid4())}
+    await sdks.python("posthog_calls.py", gzip=False, mode=mode, ids=ids, historical=True)
+    events = {event.id: event for event in await sdks.events(6)}
+    old = events.pop(EventId(ids["track"]))
+    assert (old.origin, old.run) == ("import", f"posthog-import-{old.received_at:%Y-%m-%d}")
+    assert {event.origin for event in events.values()} == {"live"}
 
 
 @pytest.mark.parametrize("fault", [None, "unavailable"])

@@ -135,6 +135,16 @@ async def test_refused_and_quarantined_items_of_an_import_are_kept_as_ever() -> 
     assert kept == {1: True, 2: False}
 
 
+@pytest.mark.parametrize("mode", ["observe", "warn"])
+async def test_history_that_departs_from_the_plan_and_is_stored_is_history_still(mode: str) -> None:
+    stand = await open_stand(plan={"mode": mode, "actions": {"Clicked": {}}})
+    async with _client(stand) as client:
+        sent = [_mixpanel(stand, "old", OLD), _mixpanel(stand, "fresh", FRESH)]
+        assert (await client.post("/import", json=sent)).json()["num_records_imported"] == 2
+    assert list(await _in(stand, topics.BACKFILL)) == ["old"]
+    assert list(await _in(stand, topics.EVENTS)) == ["fresh"]
+
+
 async def test_an_import_never_uses_up_the_share_of_live_events() -> None:
     stand = await open_stand(project_events_per_s=1)
     async with _client(stand) as client:

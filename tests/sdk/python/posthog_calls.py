@@ -13,6 +13,7 @@ client = Posthog(
     host=given["host"],
     gzip=given["gzip"],
     capture_mode=given["mode"],
+    historical_migration=given["historical"],
     on_error=lambda error, _: failures.append(str(error)),
 )
 at = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
