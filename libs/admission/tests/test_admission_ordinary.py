@@ -17,7 +17,7 @@ from admission.admit import _admitted
 from admission.events import Receipt
 from admission.limits import MAX_DEPTH, MAX_EVENT_BYTES, MAX_EVENTS, MAX_ID_CHARS
 from admission.placeholders import PLACEHOLDERS
-from eventmodel import ProjectId, Sender
+from eventmodel import Origin, ProjectId, Sender
 from eventmodel.wire import decode, encode
 
 PROJECT = ProjectId("pabcdefgh234")
@@ -117,7 +117,7 @@ ORDINARY = [
     _event(time='"1970-01-01T00:00:00Z"'),
     _event(time='"2026-11-22T09:30:00.1234567899Z"'),
     _event(time=_spelled(NOW + timedelta(minutes=5))),
-    _event(time=_spelled(NOW + timedelta(minutes=5), ".250Z"[:-1])),
+    _event(time=_spelled(NOW + timedelta(minutes=5), ".250")),
     _event(time=_spelled(NOW + timedelta(minutes=5), ".250001")),
     _event(time=_spelled(NOW + timedelta(days=400))),
     _event(sent_at=_ago(hours=1)),
@@ -284,6 +284,15 @@ def test_the_reader_is_used_by_admission(monkeypatch: pytest.MonkeyPatch) -> Non
     assert (b"1.50" in _admitted_records(body)[0][1]) == INSTALLED
     monkeypatch.setattr(ordinary, "_reader", None)
     assert b"1.50" not in _admitted_records(body)[0][1]
+
+
+@pytest.mark.parametrize(
+    ("origin", "run"), [("import", "i1"), ("replay", "r1"), ("import", None), ("live", "r1")]
+)
+def test_an_event_of_a_run_says_so(origin: Origin, run: str | None) -> None:
+    body = _event().encode()
+    [(_, value)] = admit(body, project=PROJECT, received_at=NOW, origin=origin, run=run).messages
+    assert (decode(value).origin, decode(value).run) == (origin, run)
 
 
 @pytest.mark.parametrize("body", ORDINARY)
