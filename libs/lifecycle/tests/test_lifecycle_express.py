@@ -310,6 +310,18 @@ async def test_a_connection_is_closed_when_it_is_idle_and_not_while_it_is_used(
     protocol.connection_lost(None)
 
 
+async def test_a_connection_that_never_went_the_short_way_is_closed_by_its_own_timer() -> None:
+    """Also soon after the machine has started, when its clock stands below the time a connection may be idle."""
+    stand = _stand()
+    protocol, socket = stand.connect()
+    protocol.data_received(_request())
+    await _quiet(protocol)
+    protocol.timeout_keep_alive = 10**9
+    protocol.timeout_keep_alive_handler()
+    assert socket.is_closing()
+    protocol.connection_lost(None)
+
+
 async def test_a_known_request_ends_and_begins_the_deadlines_that_any_request_does() -> None:
     stand = _stand(Limits(header_s=0.02))
     await _sent(stand, _request())

@@ -121,7 +121,7 @@ class ExpressProtocol(GuardedProtocol):
         self._busy = False
         self._last = False
         self._held = b""
-        self._answered_at_s = 0.0
+        self._answered_at_s = float("-inf")
         self._learning: tuple[bytes, Scope] | None = None
 
     def data_received(self, data: bytes) -> None:
