@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from admission import Wire, admit, admit_ordinary, ordinary
+from admission import Wire, admit, ordinary
 from admission.admit import _admitted
 from admission.events import Receipt
 from admission.limits import MAX_DEPTH, MAX_EVENT_BYTES, MAX_EVENTS, MAX_ID_CHARS
+from admission.ordinary import admit_ordinary
 from admission.placeholders import PLACEHOLDERS
 from eventmodel import Origin, ProjectId, Sender
 from eventmodel.wire import decode, encode

@@ -2,7 +2,6 @@
 
 from admission.admit import Admitted, Kept, Wire, admit, admit_event, admit_items
 from admission.body import inflate
-from admission.ordinary import admit_ordinary
 from admission.refusal import BodyRefused, Fault
 from admission.senders import is_browser, named_in, sender_of
 
@@ -15,7 +14,6 @@ __all__ = [
     "admit",
     "admit_event",
     "admit_items",
-    "admit_ordinary",
     "inflate",
     "is_browser",
     "named_in",
