@@ -1,7 +1,6 @@
 """Requests whose head was seen before: answered in order, as their own sender's, or the ordinary way."""
 
 import asyncio
-from collections.abc import Awaitable
 from dataclasses import dataclass, field
 
 import pytest
@@ -74,8 +73,8 @@ class _Echo:
     def answering(self, scope: Scope) -> Answering | None:
         who = _who(scope)
 
-        def take(body: bytes) -> Awaitable[Answer] | None:
-            return self._answer(who, body) if self.takes else None
+        def take(body: bytes) -> asyncio.Future[Answer] | None:
+            return asyncio.ensure_future(self._answer(who, body)) if self.takes else None
 
         return take if scope["path"] == "/fast" else None
 

@@ -1,8 +1,10 @@
 """Events on connections that are kept: the second request is worth as much as the first, whatever it holds."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from time import perf_counter
 from typing import Any
 
 import httpx
@@ -14,6 +16,7 @@ from eventlog.port import Message, Stored
 from ingest_api.inflight import Inflight
 from ingest_api.intake import Intake
 from ingest_stand import IngestStand, open_stand, serving
+from lifecycle.express import Answer
 from policy import PrivacyRules
 
 EVENT = {"user": "ada", "action": "opened report"}
@@ -35,13 +38,13 @@ def _wide(body: object, chars: int = 200) -> str:
 def express(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The bodies that were asked to be taken whole, since the test began."""
     asked: list[bytes] = []
-    take = Intake.take_at_once
+    take = Intake.receive_at_once
 
     def noted(self: Intake, project: Any, body: bytes, **rest: Any) -> Any:
         asked.append(body)
         return take(self, project, body, **rest)
 
-    monkeypatch.setattr(Intake, "take_at_once", noted)
+    monkeypatch.setattr(Intake, "receive_at_once", noted)
     return asked
 
 
@@ -139,13 +142,15 @@ async def test_a_project_that_sent_too_much_is_told(express: list[bytes]) -> Non
 
 
 class _AwayLog:
-    """A memory log that can be away."""
+    """A memory log that can be away; `calls` are the numbers of events it was asked to append."""
 
     def __init__(self) -> None:
         self.log = MemoryLog(partitions=4)
         self.away = False
+        self.calls: list[int] = []
 
     async def append(self, topic: str, messages: Sequence[Message]) -> Sequence[Stored]:
+        self.calls.append(len(messages))
         if self.away:
             raise LogUnavailable("No broker answers.")
         return await self.log.append(topic, messages)
@@ -183,3 +188,105 @@ async def test_what_there_is_no_room_for_is_refused(
         answer = await client.post("/v1/events", content=_wide(EVENT))
     assert (answer.status_code, answer.json()["code"]) == (503, "busy")
     assert len(express) == 1
+
+
+def _scope(key: str) -> dict[str, Any]:
+    """What the parser makes of a head that a server sends."""
+    headers = [(b"authorization", f"Bearer {key}".encode()), (b"user-agent", b"app/1")]
+    return {"type": "http", "method": "POST", "path": "/v1/events", "query_string": b"", "headers": headers}
+
+
+class _Senders:
+    """Sends bodies of keys whose head is known, all in one turn of the event loop."""
+
+    def __init__(self, log: _AwayLog, **settings: Any) -> None:
+        self.log = log
+        self._settings = settings
+
+    async def __aenter__(self) -> "_Senders":
+        self.stand = await open_stand(log=self.log.log, writer=self.log, **self._settings)
+        for key in (self.stand.write_key, self.stand.other_write_key):
+            assert await self.stand.access.by_key(key) is not None
+        return self
+
+    async def __aexit__(self, *of: object) -> None:
+        assert self.stand.count("footfall_ingest_inflight_bytes") == 0
+
+    def begin(self, *bodies: object, other: bool = False) -> "list[asyncio.Future[Answer]]":
+        take = self.stand.express.answering(
+            _scope(self.stand.other_write_key if other else self.stand.write_key)
+        )
+        assert take is not None
+        coming = [take(json.dumps(body).encode()) for body in bodies]
+        return [one for one in coming if one is not None]
+
+    async def send(self, *bodies: object) -> list[tuple[int, dict[str, Any]]]:
+        answers = await asyncio.gather(*self.begin(*bodies))
+        return [(answer.status, json.loads(answer.body)) for answer in answers]
+
+
+async def test_what_comes_in_one_turn_is_appended_together_and_answered_one_by_one() -> None:
+    async with _Senders(_AwayLog()) as senders:
+        users = ["ada", "bob", "cy"]
+        answers = await senders.send(
+            *[[{"user": user, "action": "a"}] * (n + 1) for n, user in enumerate(users)]
+        )
+        assert answers == [(200, {"accepted": n, "rejected": []}) for n in (1, 2, 3)]
+        assert senders.log.calls == [6]
+        assert [event.user for event in await senders.stand.events()].count("cy") == 3
+        assert senders.stand.count("footfall_ingest_events_total", outcome="accepted") == 6
+        labels = {"method": "POST", "route": "/v1/events", "status": "200"}
+        assert senders.stand.count("footfall_http_request_seconds_count", **labels) == 3
+        await senders.send(EVENT)
+        assert senders.log.calls == [6, 1]
+
+
+async def test_each_answer_has_a_request_id_of_its_own() -> None:
+    async with _Senders(_AwayLog()) as senders:
+        answers = await asyncio.gather(*senders.begin(*[EVENT] * 4))
+    ids = {line for answer in answers for line in answer.lines.split(b"\r\n") if b"x-request-id" in line}
+    assert len(ids) == 4
+
+
+async def test_projects_are_never_appended_together() -> None:
+    async with _Senders(_AwayLog()) as senders:
+        coming = senders.begin(EVENT, EVENT) + senders.begin(EVENT, other=True)
+        assert {answer.status for answer in await asyncio.gather(*coming)} == {200}
+        assert sorted(senders.log.calls) == [1, 2]
+        events = await senders.stand.events()
+        assert sorted(event.project for event in events) == ["pabcdefgh234"] * 2 + ["pzzzzzzzzzzz"]
+
+
+async def test_a_body_with_a_fault_has_no_part_in_the_others_answers() -> None:
+    async with _Senders(_AwayLog()) as senders:
+        answers = await senders.send(EVENT, {"user": "ada"}, [EVENT, {"user": "bob"}], EVENT)
+        assert [status for status, _ in answers] == [200, 400, 200, 200]
+        assert [len(said["rejected"]) for _, said in answers] == [0, 1, 1, 0]
+        assert len(await senders.stand.events()) == 3
+        assert len(await senders.stand.rejected()) == 2
+
+
+async def test_after_a_failure_each_request_stands_alone_for_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A partition that is down must not fail, for longer than that takes to notice, what goes to others."""
+    log = _AwayLog()
+    async with _Senders(log) as senders:
+        log.away = True
+        answers = await senders.send(*[EVENT] * 3)
+        assert [(status, said["code"]) for status, said in answers] == [(503, "log_unavailable")] * 3
+        assert senders.stand.count("footfall_ingest_events_total", outcome="unavailable") == 3
+        log.away = False
+        await senders.send(*[EVENT] * 3)
+        assert log.calls == [3, 1, 1, 1]
+        monkeypatch.setattr("ingest_api.express.perf_counter", lambda: perf_counter() + 5.1)
+        await senders.send(*[EVENT] * 3)
+        assert log.calls == [3, 1, 1, 1, 3]
+
+
+async def test_a_sender_that_went_away_leaves_the_others_their_answers() -> None:
+    async with _Senders(_AwayLog()) as senders:
+        gone, *others = senders.begin(*[EVENT] * 3)
+        gone.cancel()
+        assert [answer.status for answer in await asyncio.gather(*others)] == [200, 200]
+        assert len(await senders.stand.events()) == 3

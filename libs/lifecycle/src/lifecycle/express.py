@@ -5,7 +5,7 @@ holds for the same bytes, so that an app may be handed the body alone.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from starlette.types import Scope
@@ -38,10 +38,11 @@ class Answer(NamedTuple):
     body: bytes
 
 
-Answering: TypeAlias = Callable[[bytes], Awaitable[Answer] | None]
+Answering: TypeAlias = Callable[[bytes], "asyncio.Future[Answer] | None"]
 """A body to the coming answer; None when the request is to go the ordinary way after all.
 
-It may say None only before it has done anything. An exception instead of an answer cuts the connection off.
+It may say None only before it has done anything. An exception instead of an answer cuts the connection off. Whoever
+sets the answer asks first whether the future is done: the server cancels what it cannot wait for.
 """
 
 
@@ -136,9 +137,8 @@ class ExpressProtocol(GuardedProtocol):
             if found is not None and (coming := found[0](found[1])) is not None:
                 self._disarm()
                 self._busy = True
-                task = self.loop.create_task(self._answer(coming))
-                self.tasks.add(task)
-                task.add_done_callback(self.tasks.discard)
+                self.tasks.add(coming)  # type: ignore[arg-type]  # the server waits for it or cancels it
+                coming.add_done_callback(self._answer)
                 return
         super().data_received(data)
         if between and self.is_between() and not self.transport.is_closing():
@@ -151,15 +151,18 @@ class ExpressProtocol(GuardedProtocol):
             self._heads.learn(*learning)
         super().on_response_complete()
 
-    async def _answer(self, coming: Awaitable[Answer]) -> None:
+    def _answer(self, coming: "asyncio.Future[Answer]") -> None:
+        self.tasks.discard(coming)
+        self._busy = False
         try:
-            status, lines, body = await coming
+            status, lines, body = coming.result()
+        except asyncio.CancelledError:
+            self.transport.abort()
+            return
         except Exception:
             _log.exception("a request was not answered")
             self.transport.abort()
             return
-        finally:
-            self._busy = False
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return

@@ -1,9 +1,10 @@
 """POST /v1/events for requests whose head was seen before: what `events` does, without a request to take apart."""
 
-from collections.abc import Awaitable
+import asyncio
+from collections.abc import Sequence
 from functools import partial
 from time import perf_counter
-from typing import Final
+from typing import Final, NamedTuple
 
 from starlette.types import Scope
 
@@ -12,12 +13,12 @@ from access.credentials import credential
 from access.errors import AccessUnavailable
 from access.model import Principal
 from admission import sender_of
-from eventmodel import Sender
+from eventmodel import ProjectId, Sender
 from ingest_api.bodies import header
 from ingest_api.cors import allowing
 from ingest_api.events import PATH, answer_of
 from ingest_api.inflight import Inflight
-from ingest_api.intake import Intake, Taken
+from ingest_api.intake import Intake, Received
 from ingest_api.senders import client_of
 from lifecycle.errors import problem_response, report
 from lifecycle.express import Answer, Answering, lines_of
@@ -26,12 +27,17 @@ from telemetry.logs import request_id
 from telemetry.metrics import Metrics
 from telemetry.requests import RequestLog, new_request_id
 
-_JSON: Final = b"content-type: application/json\r\n"
+_JSON: Final = b"content-type: application/json\r\ncontent-length: %d\r\n"
+# After a failure each request stands alone for so long, lest one partition that is down fail what goes to others.
+_APART_S: Final = 5.0
 _ASKED: Final = {"method": "POST", "path": PATH}
 
 
 class ExpressEvents:
-    """Takes bodies of keys that are known; refusals before a body is read are the ordinary way's to make."""
+    """Takes bodies of keys that are known; refusals before a body is read are the ordinary way's to make.
+
+    What comes within one turn of the event loop is stored together, for appending costs more than admitting.
+    """
 
     def __init__(
         self, access: Access, intake: Intake, inflight: Inflight, requests: RequestLog, metrics: Metrics
@@ -41,6 +47,9 @@ class ExpressEvents:
         self._inflight = inflight
         self._requests = requests
         self._metrics = metrics
+        self._turn: dict[ProjectId, list[_Asked]] = {}
+        self._apart_until_s = float("-inf")
+        self._storing: set[asyncio.Task[None]] = set()
         self._received = metrics.counter(INGEST_BODY_BYTES, "received")
         self._decoded = metrics.counter(INGEST_BODY_BYTES, "decoded")
 
@@ -55,15 +64,29 @@ class ExpressEvents:
         sender = sender_of(principal.key_id, header(scope, b"user-agent"))
         return partial(self._take, text, sender, lines_of(allowing(scope)))
 
-    def _take(self, key: str, sender: Sender | None, allowed: bytes, body: bytes) -> Awaitable[Answer] | None:
+    def _take(
+        self, key: str, sender: Sender | None, allowed: bytes, body: bytes
+    ) -> "asyncio.Future[Answer] | None":
+        began_s = perf_counter()
         principal = self._known(key)
         if principal is None or not self._inflight.has_room(len(body)):
             return None
         project = principal.project
-        storing = self._intake.take_at_once(
+        received = self._intake.receive_at_once(
             project, body, place=PATH, sender=sender, policy=self._access.policy(project)
         )
-        return None if storing is None else self._answer(storing, len(body), allowed)
+        if received is None:
+            return None
+        self._inflight.take(len(body))
+        loop = asyncio.get_running_loop()
+        asked = _Asked(received, len(body), allowed, began_s, loop.create_future())
+        if received.plain and began_s >= self._apart_until_s:
+            if not self._turn:
+                loop.call_soon(self._end_turn)
+            self._turn.setdefault(project, []).append(asked)
+        else:
+            self._begin([asked])
+        return asked.coming
 
     def _known(self, key: str) -> Principal | None:
         try:
@@ -71,23 +94,57 @@ class ExpressEvents:
         except AccessUnavailable:
             return None
 
-    async def _answer(self, storing: Awaitable[Taken], body_bytes: int, allowed: bytes) -> Answer:
-        began_s = perf_counter()
+    def _end_turn(self) -> None:
+        turn, self._turn = self._turn, {}
+        for asked in turn.values():
+            self._begin(asked)
+
+    def _begin(self, asked: "Sequence[_Asked]") -> None:
+        task = asyncio.create_task(self._store(asked))
+        self._storing.add(task)
+        task.add_done_callback(self._storing.discard)
+
+    async def _store(self, asked: "Sequence[_Asked]") -> None:
+        held_bytes = sum([one.body_bytes for one in asked])
+        self._received.inc(held_bytes)
+        self._decoded.inc(held_bytes)
+        try:
+            headers = await self._intake.store([one.received for one in asked])
+        except Exception as error:
+            self._apart_until_s = perf_counter() + _APART_S
+            for one in asked:
+                self._refuse(one, error)
+        else:
+            lines = lines_of(headers)
+            for one in asked:
+                status, body = answer_of(one.received.admitted)
+                self._answer(one, new_request_id(), status, _JSON % len(body) + lines, body)
+        finally:
+            self._inflight.give_back(held_bytes)
+            for one in asked:
+                # Nobody is left waiting for an answer that does not come, whatever went wrong.
+                one.coming.cancel()
+
+    def _refuse(self, asked: "_Asked", error: Exception) -> None:
         identity = new_request_id()
         request_id.set(identity)
-        self._received.inc(body_bytes)
-        self._decoded.inc(body_bytes)
-        try:
-            with self._inflight.reserve() as reservation:
-                reservation.add(body_bytes)
-                taken = await storing
-        except Exception as error:
-            problem = report(error, _ASKED)
-            self._metrics.counter(INGEST_REFUSED, problem.code).inc()
-            response = problem_response(problem)
-            status, body, told = problem.status, bytes(response.body), lines_of(response.raw_headers)
-        else:
-            status, body = answer_of(taken.admitted)
-            told = _JSON + b"content-length: %d\r\n" % len(body) + lines_of(taken.headers)
-        self._requests.note(_ASKED, PATH, status, perf_counter() - began_s)
-        return Answer(status, b"%b%bx-request-id: %b\r\n" % (told, allowed, identity.encode()), body)
+        problem = report(error, _ASKED)
+        self._metrics.counter(INGEST_REFUSED, problem.code).inc()
+        response = problem_response(problem)
+        self._answer(asked, identity, problem.status, lines_of(response.raw_headers), bytes(response.body))
+
+    def _answer(self, asked: "_Asked", identity: str, status: int, lines: bytes, body: bytes) -> None:
+        self._requests.note(_ASKED, PATH, status, perf_counter() - asked.began_s)
+        if not asked.coming.done():
+            told = b"%b%bx-request-id: %b\r\n" % (lines, asked.allowed, identity.encode())
+            asked.coming.set_result(Answer(status, told, body))
+
+
+class _Asked(NamedTuple):
+    """A request on its way: its body's bytes are held until its answer comes."""
+
+    received: Received
+    body_bytes: int
+    allowed: bytes
+    began_s: float
+    coming: "asyncio.Future[Answer]"

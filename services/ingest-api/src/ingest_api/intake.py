@@ -2,10 +2,10 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from admission import Admitted, BodyRefused, Fault, admit, admit_items
 from eventlog.errors import MessageTooLarge
@@ -33,11 +33,14 @@ _DURABILITY: Final[Mapping[Durability, tuple[bytes, bytes]]] = {
 }
 
 
+Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
+
+
 class Taken(NamedTuple):
     """What became of a request's events, and the headers its answer carries in any protocol."""
 
     admitted: Admitted
-    headers: Sequence[tuple[bytes, bytes]]
+    headers: Headers
 
 
 class _Request(NamedTuple):
@@ -51,6 +54,19 @@ class _Request(NamedTuple):
     began_s: float
     received_at: datetime
     allowances: Allowances
+
+
+class Received(NamedTuple):
+    """A request whose events are admitted and not stored yet."""
+
+    request: _Request
+    admitted: Admitted
+
+    @property
+    def plain(self) -> bool:
+        """Whether all of it is to be stored, as live events."""
+        admitted = self.admitted
+        return not (admitted.rejections or admitted.past or admitted.quarantined or admitted.violations)
 
 
 class Intake:
@@ -137,10 +153,10 @@ class Intake:
             raise
         return await self._store(request, admitted)
 
-    def take_at_once(
+    def receive_at_once(
         self, project: ProjectId, body: bytes, *, place: str, sender: Sender | None, policy: Policy
-    ) -> Awaitable[Taken] | None:
-        """As `take`, of a server's body: all is decided before it returns but the storing.
+    ) -> Received | None:
+        """As `take`, of a server's body, up to the storing.
 
         None, and nothing has happened, for a body that is large, that cannot be read, or whose project sent too much.
         """
@@ -153,7 +169,20 @@ class Intake:
             )
         except BodyRefused:
             return None
-        return self._store(request, admitted)
+        return Received(request, admitted)
+
+    async def store(self, received: Sequence[Received]) -> Headers:
+        """Store what requests of one project brought: a single one, or plain ones, then all of them or none.
+
+        The headers are for each one's answer. Raises Problem as `take`.
+        """
+        request, admitted = received[0]
+        if len(received) > 1:
+            admitted = Admitted(
+                messages=[message for one in received for message in one.admitted.messages],
+                senders=[sender for one in received for sender in one.admitted.senders],
+            )
+        return (await self._store(request, admitted)).headers
 
     async def take_items(
         self,
