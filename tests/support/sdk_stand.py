@@ -21,7 +21,6 @@ from starlette.types import Receive, Scope, Send
 
 from eventlog.errors import LogBusy, LogUnavailable
 from eventlog.memory import MemoryLog
-from eventlog.port import Message, Stored
 from eventmodel import Event, topics
 from ingest_stand import IngestStand, open_stand, serving
 from lifecycle.errors import Problem
@@ -63,9 +62,10 @@ class FailingLog:
         """Fail the next appends of events with these, in turn; `stored`: the events are in the log all the same."""
         self._faults += [(fault, stored) for fault in faults]
 
-    async def append(self, topic: str, messages: Sequence[Message]) -> Sequence[Stored]:
+    async def append(self, topic: str, messages: Sequence[tuple[bytes, bytes]]) -> None:
         if topic != topics.EVENTS or not self._faults:
-            return await self._log.append(topic, messages)
+            await self._log.append(topic, messages)
+            return
         fault, stored = self._faults.pop(0)
         self.refused += 1
         if stored:

@@ -10,7 +10,6 @@ import pytest
 
 from eventlog.errors import LogBusy
 from eventlog.memory import MemoryLog
-from eventlog.port import Message, Stored
 from eventmodel import topics
 from ingest_stand import OTHER_PROJECT, PROJECT, IngestStand, open_stand
 
@@ -201,7 +200,7 @@ class _SlowLog(MemoryLog):
         self.open = asyncio.Event()
         self.given_up = 0
 
-    async def append(self, topic: str, messages: Sequence[Message]) -> Sequence[Stored]:
+    async def append(self, topic: str, messages: Sequence[tuple[bytes, bytes]]) -> None:
         try:
             await self.open.wait()
         except asyncio.CancelledError:
@@ -228,7 +227,7 @@ async def test_rejected_events_that_cannot_be_kept_are_counted() -> None:
 
 
 class _BusyLog(MemoryLog):
-    async def append(self, topic: str, messages: Sequence[Message]) -> Sequence[Stored]:
+    async def append(self, topic: str, messages: Sequence[tuple[bytes, bytes]]) -> None:
         raise LogBusy("The appender's queue is full.", retry_after_s=3)
 
 

@@ -12,7 +12,6 @@ import pytest
 
 from eventlog.errors import LogUnavailable
 from eventlog.memory import MemoryLog
-from eventlog.port import Message, Stored
 from ingest_api.inflight import Inflight
 from ingest_api.intake import Intake
 from ingest_stand import IngestStand, open_stand, serving
@@ -149,11 +148,11 @@ class _AwayLog:
         self.away = False
         self.calls: list[int] = []
 
-    async def append(self, topic: str, messages: Sequence[Message]) -> Sequence[Stored]:
+    async def append(self, topic: str, messages: Sequence[tuple[bytes, bytes]]) -> None:
         self.calls.append(len(messages))
         if self.away:
             raise LogUnavailable("No broker answers.")
-        return await self.log.append(topic, messages)
+        await self.log.append(topic, messages)
 
 
 async def test_while_the_log_is_away_the_sender_is_told_when_to_come_back(express: list[bytes]) -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from eventlog.errors import LogUnavailable
 from eventlog.memory import MemoryLog
-from eventlog.port import Message, Stored
 from eventmodel import topics
 from ingest_api.spool.segments import Segments
 from ingest_api.spool.spool import Spool
@@ -28,14 +27,14 @@ class Switched:
     hangs: bool = False
     appends: int = 0
 
-    async def append(self, topic: str, messages: Sequence[Message]) -> Sequence[Stored]:
+    async def append(self, topic: str, messages: Sequence[tuple[bytes, bytes]]) -> None:
         if topic == topics.EVENTS:
             self.appends += 1
             if self.hangs:
                 await asyncio.Event().wait()
             if self.away:
                 raise LogUnavailable("The log is away.")
-        return await self.log.append(topic, messages)
+        await self.log.append(topic, messages)
 
 
 @dataclass

@@ -13,7 +13,6 @@ import pytest
 
 from eventlog.errors import LogUnavailable
 from eventlog.memory import MemoryLog
-from eventlog.port import Message, Stored
 from eventmodel import Event, topics, wire
 from ingest_api.spool.segments import Segments
 from ingest_api.spool.spool import Spool
@@ -166,10 +165,10 @@ class _Away:
         self.log = MemoryLog(partitions=4)
         self.away = topics_away
 
-    async def append(self, topic: str, messages: Sequence[Message]) -> Sequence[Stored]:
+    async def append(self, topic: str, messages: Sequence[tuple[bytes, bytes]]) -> None:
         if topic in self.away:
             raise LogUnavailable("The log is away.")
-        return await self.log.append(topic, messages)
+        await self.log.append(topic, messages)
 
 
 async def test_history_is_never_spooled_and_live_events_are(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from eventlog.kafka_group import KafkaMember
 from eventlog.kafka_offsets import KafkaOffsets
 from eventlog.kafka_producer import KafkaAppender
 from eventlog.kafka_reader import KafkaReader
-from eventlog.port import Member, Message, Person, Reader, Stored, Topic
+from eventlog.port import Member, Person, Reader, Topic
 from eventmodel import topics as names
 
 _MAX_QUEUE_BYTES = 64 * 1024 * 1024
@@ -57,16 +57,16 @@ class KafkaLog:
         self._max_bytes = max_bytes
         self._topics: dict[str, Topic] = {}
 
-    async def append(self, topic: str, messages: Sequence[Message]) -> Sequence[Stored]:
+    async def append(self, topic: str, messages: Sequence[tuple[bytes, bytes]]) -> None:
         sizes = [len(key) + len(value) for key, value in messages]
         if not sizes:
-            return []
+            return
         if max(sizes) > self._max_bytes:
             index = next(n for n, size in enumerate(sizes) if size > self._max_bytes)
             raise MessageTooLarge(index, sizes[index], self._max_bytes)
-        known = await self._known(topic)
+        await self._known(topic)
         try:
-            return await self._appender.append(known, messages, sum(sizes))
+            await self._appender.append(topic, messages, sum(sizes))
         except UnknownTopic:
             self._topics.pop(topic, None)
             raise

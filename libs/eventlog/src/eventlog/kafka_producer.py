@@ -13,8 +13,6 @@ from confluent_kafka import Message as Delivery
 from eventlog.errors import LogBusy, LogUnavailable, UnknownTopic
 from eventlog.kafka_admin import log_error
 from eventlog.kafka_topics import MAX_BATCH_BYTES
-from eventlog.port import Message, Stored, Topic
-from eventmodel import part
 from telemetry.logs import get_logger
 
 _MESSAGE_TIMEOUT_S = 5.0
@@ -47,6 +45,8 @@ class KafkaAppender:
             "enable.idempotence": True,
             "message.timeout.ms": int(_MESSAGE_TIMEOUT_S * 1000),
             "linger.ms": _LINGER_MS,
+            # As eventmodel.part has it.
+            "partitioner": "murmur2",
             "compression.type": "lz4",
             "message.max.bytes": MAX_BATCH_BYTES,
             # The bound is kept here, before a call's first message is handed over; these are never reached.
@@ -70,12 +70,10 @@ class KafkaAppender:
         self._idle.set()
         self._timer = self._loop.call_later(_IDLE_TICK_S, self._poll)
 
-    async def append(self, topic: Topic, messages: Sequence[Message], size: int) -> Sequence[Stored]:
+    async def append(self, topic: str, messages: Sequence[tuple[bytes, bytes]], size: int) -> None:
         """As the port says; `size` is the bytes of all keys and values, which the caller has checked."""
         call = self._send(topic, messages, size + len(messages) * _MESSAGE_OVERHEAD_BYTES)
         await call.done
-        offsets = {number: iter(found) for number, found in call.offsets.items()}
-        return [Stored(topic.name, number, next(offsets[number])) for number in call.parts]
 
     async def close(self) -> None:
         """Wait for what was handed over, as long as the log may take, and let the connections go."""
@@ -90,18 +88,18 @@ class KafkaAppender:
         self._producer.purge()
         self._producer.close()
 
-    def _send(self, topic: Topic, messages: Sequence[Message], size: int) -> "_Call":
+    def _send(self, topic: str, messages: Sequence[tuple[bytes, bytes]], size: int) -> "_Call":
         self._refuse_while_away()
         if self._queued_bytes + size > self._max_queue_bytes:
             raise LogBusy("Too much is waiting to be written to the log; try again shortly.")
         if self._broken:
             self._replace()
-        call = _Call(self, topic.name, size, [part(message.key, topic.partitions) for message in messages])
+        call = _Call(self, topic, size, len(messages))
         produce, delivered = self._producer.produce, call.delivered
         sent = 0
         try:
-            for (key, value), number in zip(messages, call.parts, strict=True):
-                produce(topic.name, value, key, number, delivered)
+            for key, value in messages:
+                produce(topic, value, key, -1, delivered)
                 sent += 1
         except (BufferError, KafkaException) as error:
             if not sent:
@@ -178,30 +176,19 @@ class KafkaAppender:
 class _Call:
     """One append: counts its delivery reports. One object and one callback, however many messages."""
 
-    __slots__ = ("_appender", "_error", "_left", "_size", "_topic", "done", "offsets", "parts")
+    __slots__ = ("_appender", "_error", "_left", "_size", "_topic", "done")
 
-    def __init__(self, appender: KafkaAppender, topic: str, size: int, parts: list[int]) -> None:
+    def __init__(self, appender: KafkaAppender, topic: str, size: int, messages: int) -> None:
         self._appender = appender
         self._topic = topic
         self._size = size
-        self._left = len(parts)
+        self._left = messages
         self._error: LogUnavailable | UnknownTopic | None = None
-        self.parts = parts
-        self.offsets: dict[int, list[int]] = {}
         self.done = asyncio.get_running_loop().create_future()
 
-    def delivered(self, error: KafkaError | None, delivery: Delivery) -> None:
-        # The reports of one partition come in the order of sending, so that offsets need no index.
+    def delivered(self, error: KafkaError | None, _: Delivery) -> None:
         if error is not None:
             self._error = self._appender.explain(error, self._topic)
-        else:
-            number, offset = delivery.partition(), delivery.offset()
-            if number is None or offset is None:
-                self._error = LogUnavailable("Kafka has the message already, but not its place any more.")
-            elif number in self.offsets:
-                self.offsets[number].append(offset)
-            else:
-                self.offsets[number] = [offset]
         self._left -= 1
         if not self._left:
             self._finish()

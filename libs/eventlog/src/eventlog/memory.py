@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from eventlog.errors import BeyondHead, LogUnavailable, MessageTooLarge, Truncated, UnknownTopic
-from eventlog.port import Message, Person, Positions, Record, Stored, Topic, TopicPart
+from eventlog.port import Person, Positions, Record, Topic, TopicPart
 from eventmodel import part, topics
 from eventmodel.wire import blank_key, record_key
 
@@ -85,24 +85,20 @@ class MemoryLog:
     def away(self, away: bool) -> None:
         self._store.away = away
 
-    async def append(self, topic: str, messages: Sequence[Message]) -> Sequence[Stored]:
+    async def append(self, topic: str, messages: Sequence[tuple[bytes, bytes]]) -> None:
         partitions = self._store.known(topic).partitions
-        for index, message in enumerate(messages):
-            size = len(message.key) + len(message.value)
+        for index, (key, value) in enumerate(messages):
+            size = len(key) + len(value)
             if size > self._max_bytes:
                 raise MessageTooLarge(index, size, self._max_bytes)
-        stored = []
         now = self._clock.now()
-        for message in messages:
-            number = part(message.key, partitions)
+        for key, value in messages:
+            number = part(key, partitions)
             target = self._store.parts[TopicPart(topic, number)]
             at = max(now, target.records[-1].recorded_at) if target.records else now
-            offset = target.head
-            target.records.append(Record(topic, number, offset, at, message.key, message.value))
-            stored.append(Stored(topic, number, offset))
+            target.records.append(Record(topic, number, target.head, at, key, value))
         async with self._store.appended:
             self._store.appended.notify_all()
-        return stored
 
     async def topic(self, name: str) -> Topic:
         return self._store.known(name)

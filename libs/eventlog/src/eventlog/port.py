@@ -33,14 +33,6 @@ class TopicPart(NamedTuple):
     part: int
 
 
-class Stored(NamedTuple):
-    """Where an appended message stands."""
-
-    topic: str
-    part: int
-    offset: int
-
-
 class Record(NamedTuple):
     """One message as it is read back; `recorded_at` is aware UTC."""
 
@@ -77,10 +69,10 @@ Positions: TypeAlias = Mapping[TopicPart, int]
 class LogWriter(Protocol):
     """The half of the port that producers see."""
 
-    async def append(self, topic: str, messages: Sequence[Message]) -> Sequence[Stored]:
+    async def append(self, topic: str, messages: Sequence[tuple[bytes, bytes]]) -> None:
         """Add messages at the end of the log; return once they survive a crash.
 
-        One place per message, same order. Messages with equal keys stay ordered, within and between
+        Each message is a key and a value, as in Message. Those with equal keys stay ordered, within and between
         calls that one caller awaits in turn; others may not. A cancelled call leaves the queue if it was
         not yet sent; otherwise its outcome is unknown.
         Raises LogUnavailable (outcome unknown: a retry may store a second copy), LogBusy (its queue in

@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 
 from eventlog.errors import LogUnavailable, MessageTooLarge, UnknownTopic
-from eventlog.port import Message, Person, Stored, Topic
+from eventlog.port import Person, Topic
 from eventlog.postgres_appender import MESSAGE_OVERHEAD_BYTES, Appender, Call, Queue
 from eventlog.postgres_blank import blank_records
 from eventlog.postgres_group import IDLE_S, PostgresMember
@@ -46,14 +46,14 @@ class PostgresLog:
         self._asking = Session(url, READ_LIMIT_S)
         self._known: dict[str, tuple[int, int]] = {}
 
-    async def append(self, topic: str, messages: Sequence[Message]) -> Sequence[Stored]:
+    async def append(self, topic: str, messages: Sequence[tuple[bytes, bytes]]) -> None:
         sizes = [len(key) + len(value) for key, value in messages]
         for index, size in enumerate(sizes):
             if size > self._max_bytes:
                 raise MessageTooLarge(index, size, self._max_bytes)
         topic_id, partitions = await self._resolve(topic)
         if not messages:
-            return []
+            return
         call = Call(
             topic,
             topic_id,
@@ -63,7 +63,7 @@ class PostgresLog:
             asyncio.get_running_loop().create_future(),
         )
         try:
-            return await self._appender.append(call)
+            await self._appender.append(call)
         except LogUnavailable:
             # The topic may have been made anew: the next append looks it up again.
             self._known.pop(topic, None)

@@ -3,14 +3,13 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
-from itertools import accumulate, chain, count
+from dataclasses import dataclass
+from itertools import accumulate, chain
 from typing import NamedTuple
 
 import asyncpg
 
 from eventlog.errors import LogBusy, LogUnavailable
-from eventlog.port import Message, Stored
 from eventlog.postgres_session import Connection, Session
 
 BATCH_RECORDS = 2_000
@@ -25,15 +24,14 @@ MESSAGE_OVERHEAD_BYTES = 100
 
 @dataclass(eq=False, slots=True)
 class Call:
-    """One append call: its messages with their sizes in bytes and parts, and the places known so far."""
+    """One append call: its messages with their sizes in bytes and parts."""
 
     topic: str
     topic_id: int
-    messages: Sequence[Message]
+    messages: Sequence[tuple[bytes, bytes]]
     sizes: Sequence[int]
     parts: Sequence[int]
     done: asyncio.Future[None]
-    stored: list[Stored] = field(default_factory=list)
     taken: int = 0
     """How many messages have gone into a transaction, committed or in flight."""
 
@@ -135,7 +133,7 @@ class Appender:
         self._committed = committed
         self._closed = False
 
-    async def append(self, call: Call) -> Sequence[Stored]:
+    async def append(self, call: Call) -> None:
         if self._closed:
             raise _closing()
         self._queue.put(call)
@@ -144,7 +142,6 @@ class Appender:
         except asyncio.CancelledError:
             self._queue.abandon(call)
             raise
-        return call.stored
 
     async def run(self) -> None:
         """Runs until cancelled; then every waiting call fails."""
@@ -162,7 +159,7 @@ class Appender:
     async def _send(self, slices: Sequence[Slice]) -> None:
         batch = _Batch(slices)
         try:
-            bases = await self._store(batch)
+            await self._store(batch)
         except LogUnavailable as error:
             calls = [call for call, _, _ in slices]
             if isinstance(error.__cause__, TimeoutError | asyncpg.QueryCanceledError):
@@ -175,54 +172,44 @@ class Appender:
         except BaseException:
             _fail([call for call, _, _ in slices], _closing())
             raise
-        batch.settle(bases)
+        for call, _, stop in slices:
+            if stop == len(call.messages) and not call.done.done():
+                call.done.set_result(None)
         self._committed({call.topic for call, _, _ in slices})
 
-    async def _store(self, batch: "_Batch") -> Sequence[int]:
+    async def _store(self, batch: "_Batch") -> None:
         async with self._session.use() as connection:
             try:
-                return await batch.store(connection)
+                await batch.store(connection)
             except asyncpg.CheckViolationError:
                 # No segment for today: nobody made it in advance. Nothing was stored, so once more is safe.
                 await connection.execute(
                     "SELECT log.make_segments(d, d) FROM log.day_of(clock_timestamp()) d"
                 )
-                return await batch.store(connection)
+                await batch.store(connection)
 
 
 class _Batch:
     """Messages grouped by topic and part, as log.append_records takes them."""
 
     def __init__(self, slices: Sequence[Slice]) -> None:
-        self._slices = slices
-        self._groups: dict[tuple[int, int], list[Message]] = {}
+        self._groups: dict[tuple[int, int], list[tuple[bytes, bytes]]] = {}
         for call, start, stop in slices:
             for number, message in zip(call.parts[start:stop], call.messages[start:stop], strict=True):
                 self._groups.setdefault((call.topic_id, number), []).append(message)
 
-    async def store(self, connection: Connection) -> Sequence[int]:
-        """Commit; the first offset of each group."""
+    async def store(self, connection: Connection) -> None:
+        """Commit."""
         messages = list(chain.from_iterable(self._groups.values()))
         firsts = list(accumulate((len(group) for group in self._groups.values()), initial=1))
-        rows = await connection.fetch(
-            "SELECT base FROM log.append_records($1, $2, $3, $4, $5)",
+        await connection.execute(
+            "SELECT FROM log.append_records($1, $2, $3, $4, $5)",
             [topic for topic, _ in self._groups],
             [number for _, number in self._groups],
             firsts[:-1],
-            [message.key for message in messages],
-            [message.value for message in messages],
+            [key for key, _ in messages],
+            [value for _, value in messages],
         )
-        return [row[0] for row in rows]
-
-    def settle(self, bases: Sequence[int]) -> None:
-        """Give each call its places, and those that are complete their answer."""
-        offsets = {group: count(base) for group, base in zip(self._groups, bases, strict=True)}
-        for call, start, stop in self._slices:
-            for number in call.parts[start:stop]:
-                place = (call.topic, number, next(offsets[call.topic_id, number]))
-                call.stored.append(tuple.__new__(Stored, place))
-            if stop == len(call.messages) and not call.done.done():
-                call.done.set_result(None)
 
 
 def _closing() -> LogUnavailable:

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from eventlog.port import Message
 from telemetry.catalog import INGEST_HOT_KEY_SHARE
 from telemetry.logs import get_logger
 from telemetry.metrics import Metrics
@@ -32,13 +31,13 @@ class HotKeys:
         self._events = 0
         self._began_s = float("-inf")
 
-    def note(self, messages: Sequence[Message], now_s: float) -> None:
+    def note(self, messages: Sequence[tuple[bytes, bytes]], now_s: float) -> None:
         """Count the messages of one request; `now_s` is a monotonic time in seconds."""
         if now_s - self._began_s >= WINDOW_S:
             self._show()
             self._began_s = now_s
         size = len(messages)
-        key = messages[0 if size == 1 else random.randrange(size)].key
+        key = messages[0 if size == 1 else random.randrange(size)][0]
         self._events += size
         if key in self._counts or len(self._counts) < _MAX_KEYS:
             self._counts[key] += size

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from admission import Admitted, BodyRefused, Fault, admit, admit_items
 from eventlog.errors import MessageTooLarge
-from eventlog.port import LogWriter, Message
+from eventlog.port import LogWriter
 from eventmodel import ProjectId, Sender, topics
 from ingest_api.accounting import Accounting
 from ingest_api.allowance import Allowances
@@ -256,13 +256,11 @@ class Intake:
         durability: Durability | None = None
         if admitted.past:
             # First, since it is never spooled: where the log is away, nothing of the request is stored.
-            past = list(map(Message._make, admitted.past))
-            durability = await self._keep(request, topics.BACKFILL, past, admitted.past_senders)
+            durability = await self._keep(request, topics.BACKFILL, admitted.past, admitted.past_senders)
             self._accounting.count("accepted", project, admitted.past_senders, at)
         if admitted.messages:
-            messages = list(map(Message._make, admitted.messages))
-            durability = await self._keep(request, topics.EVENTS, messages, admitted.senders)
-            self._hot_keys.note(messages, request.began_s)
+            durability = await self._keep(request, topics.EVENTS, admitted.messages, admitted.senders)
+            self._hot_keys.note(admitted.messages, request.began_s)
             self._accounting.count("accepted", project, admitted.senders, at)
         if durability is not None:
             headers.append(_DURABILITY[durability])
@@ -280,7 +278,11 @@ class Intake:
         return Taken(admitted, headers)
 
     async def _keep(
-        self, request: _Request, topic: str, messages: Sequence[Message], senders: Sequence[Sender | None]
+        self,
+        request: _Request,
+        topic: str,
+        messages: Sequence[tuple[bytes, bytes]],
+        senders: Sequence[Sender | None],
     ) -> Durability:
         keep_began_s = self._clock.monotonic()
         try:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias
 
 from eventlog.errors import LogBusy, LogUnavailable, UnknownTopic
-from eventlog.port import LogWriter, Message
+from eventlog.port import LogWriter
 from eventmodel import topics
 from ingest_api.spool.segments import SpoolFull
 from ingest_api.spool.spool import Spool
@@ -34,7 +34,7 @@ class Storage:
         self._clock = clock
         self._deadlines = Deadlines()
 
-    async def keep(self, topic: str, messages: Sequence[Message], within_s: float) -> Durability:
+    async def keep(self, topic: str, messages: Sequence[tuple[bytes, bytes]], within_s: float) -> Durability:
         """Return once the messages survive a crash, and where.
 
         The backfill is never spooled: live events would wait behind it there.
@@ -50,7 +50,7 @@ class Storage:
         return await self._keep_or_spool(self._spool, topic, messages, self._clock.monotonic() + within_s)
 
     async def _keep_or_spool(
-        self, spool: Spool, topic: str, messages: Sequence[Message], until_s: float
+        self, spool: Spool, topic: str, messages: Sequence[tuple[bytes, bytes]], until_s: float
     ) -> Durability:
         if not spool.holds:
             try:
@@ -62,7 +62,9 @@ class Storage:
             return "log"
         return await self._put(spool, topic, messages, until_s)
 
-    async def _put(self, spool: Spool, topic: str, messages: Sequence[Message], until_s: float) -> Durability:
+    async def _put(
+        self, spool: Spool, topic: str, messages: Sequence[tuple[bytes, bytes]], until_s: float
+    ) -> Durability:
         try:
             async with asyncio.timeout(max(0.0, until_s - self._clock.monotonic())):
                 await spool.put(topic, messages)

@@ -42,11 +42,12 @@ class Salvaged(NamedTuple):
     damaged: list[bytes]
 
 
-def line_of(topic: str, message: Message) -> bytes:
+def line_of(topic: str, message: tuple[bytes, bytes]) -> bytes:
     """The message of the topic as one line of a segment."""
-    place = b"%b %b" % (topic.encode(), message.key)
-    body = place + message.value
-    lengths = b"%06x %08x " % (len(place), len(message.value))
+    key, value = message
+    place = b"%b %b" % (topic.encode(), key)
+    body = place + value
+    lengths = b"%06x %08x " % (len(place), len(value))
     return b"%08x %b%b\n" % (zlib.crc32(lengths + body), lengths, body)
 
 

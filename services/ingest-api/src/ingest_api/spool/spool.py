@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Final, NamedTuple
 
 from eventlog.errors import LogUnavailable, MessageTooLarge, UnknownTopic
-from eventlog.port import LogWriter, Message
+from eventlog.port import LogWriter
 from ingest_api.spool.segments import Salvaged, Segments, SpoolFull, line_of
 from telemetry.catalog import INGEST_SPOOL_BYTES, INGEST_SPOOL_EVENTS
 from telemetry.logs import get_logger
@@ -60,7 +60,7 @@ class Spool:
             return "ok"
         return f"{self._segments.held_bytes:,} bytes of events wait here for the log."
 
-    async def put(self, topic: str, messages: Sequence[Message]) -> None:
+    async def put(self, topic: str, messages: Sequence[tuple[bytes, bytes]]) -> None:
         """Return once the messages survive a crash of this machine. Raises SpoolFull, and then none was kept."""
         lines = b"".join(line_of(topic, message) for message in messages)
         kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -148,7 +148,7 @@ class Spool:
             for at in range(0, len(messages), _APPEND_RECORDS):
                 await self._append(topic, messages[at : at + _APPEND_RECORDS])
 
-    async def _append(self, topic: str, messages: Sequence[Message]) -> None:
+    async def _append(self, topic: str, messages: Sequence[tuple[bytes, bytes]]) -> None:
         """Append until the log has them, however long that takes."""
         pause_s = _FIRST_PAUSE_S
         while messages:
