@@ -139,25 +139,21 @@ def admit(
     """
     if len(body) > MAX_BODY_BYTES:
         raise too_large(MAX_BODY_BYTES)
-    receipt = Receipt(project, received_at, origin, run, idempotency_key, sender, client, policy)
-    if _decides_nothing(receipt):
+    privacy, measure = policy
+    if (
+        measure is None
+        and not privacy.active
+        and client is None
+        and origin == "live"
+        and run is None
+        and idempotency_key is None
+    ):
+        # An ordinary event becomes its record whatever it says.
         records = admit_ordinary(body, project=project, received_at=received_at, sender=sender)
         if records is not None:
             return Admitted(messages=records, senders=[sender] * len(records))
+    receipt = Receipt(project, received_at, origin, run, idempotency_key, sender, client, policy)
     return _admitted(body, receipt)
-
-
-def _decides_nothing(receipt: Receipt) -> bool:
-    """Whether an ordinary event becomes its record whatever it says."""
-    privacy, measure = receipt.policy
-    return (
-        measure is None
-        and not privacy.active
-        and receipt.client is None
-        and receipt.origin == "live"
-        and receipt.run is None
-        and receipt.idempotency_key is None
-    )
 
 
 def _admitted(body: bytes, receipt: Receipt) -> Admitted:

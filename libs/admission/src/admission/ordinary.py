@@ -54,15 +54,21 @@ def admit_ordinary(
 
     That is always so where no compiled reader is installed. Numbers with a fraction keep the text they were sent in.
     """
-    if _reader is None or not project.isalnum() or not project.isascii():
+    written = _project(project)
+    if _reader is None or written is None:
         return None
     return _reader.read(
         body,
-        project=project.encode(),
+        project=written,
         received_at=_encode(received_at),
         received_us=(received_at - _EPOCH) // _MICROSECOND,
         sender=_written(sender),
     )
+
+
+@lru_cache(maxsize=4_096)
+def _project(project: ProjectId) -> bytes | None:
+    return project.encode() if project.isalnum() and project.isascii() else None
 
 
 @lru_cache(maxsize=4_096)

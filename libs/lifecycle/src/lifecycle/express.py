@@ -64,6 +64,7 @@ class Heads:
     def __init__(self, express: Express) -> None:
         self._express = express
         self._known: dict[bytes, tuple[int, Answering]] = {}
+        self._ours: tuple[list[tuple[bytes, bytes]], bytes] = [], b""
 
     def find(self, data: bytes) -> tuple[Answering, bytes] | None:
         """Who answers the request that `data` is from its first byte to its last, and its body."""
@@ -74,6 +75,12 @@ class Heads:
         if found is None or len(data) - end != found[0]:
             return None
         return found[1], data[end:]
+
+    def ours(self, headers: list[tuple[bytes, bytes]]) -> bytes:
+        """The lines of what the server adds to every answer; it makes a new list when one of them changes."""
+        if self._ours[0] is not headers:
+            self._ours = headers, lines_of(headers)
+        return self._ours[1]
 
     def learn(self, data: bytes, scope: Scope) -> None:
         """Remember the head of a request that was answered, if it is all of `data`.
@@ -166,7 +173,7 @@ class ExpressProtocol(GuardedProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        ours = lines_of(self.server_state.default_headers)
+        ours = self._heads.ours(self.server_state.default_headers)
         last = b"connection: close\r\n" if self._last else b""
         self.transport.write(b"%b%b%b%b\r\n%b" % (STATUS_LINE[status], ours, lines, last, body))
         if self._last:

@@ -1,5 +1,6 @@
 """POST /v1/events: the native API, a plain ASGI route because every event passes through it."""
 
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -112,9 +113,16 @@ def refused_problem(refused: BodyRefused) -> Problem:
     return Problem(STATUSES[refused.reason], refused.code, refused.message, hint=refused.hint)
 
 
+@lru_cache(maxsize=1_024)
+def _all_accepted(events: int) -> bytes:
+    return _encode({"accepted": events, "rejected": []})
+
+
 def answer_of(admitted: Admitted) -> tuple[int, bytes]:
     """The status and the body of the answer."""
     accepted, rejections = len(admitted.messages), admitted.rejections
+    if not (rejections or admitted.quarantined or admitted.warnings):
+        return 200, _all_accepted(accepted)
     answer: dict[str, Any] = {"accepted": accepted, "rejected": rejections}
     if admitted.quarantined:
         answer["quarantined"] = admitted.quarantined
