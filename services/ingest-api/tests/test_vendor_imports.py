@@ -11,7 +11,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from eventlog.errors import LogUnavailable
+from eventlog.errors import LogBusy, LogUnavailable
 from eventlog.memory import MemoryLog
 from eventmodel import Event, topics, wire
 from ingest_api.spool.segments import Segments
@@ -164,10 +164,11 @@ class _Away:
     def __init__(self, *topics_away: str) -> None:
         self.log = MemoryLog(partitions=4)
         self.away = topics_away
+        self.error: LogUnavailable = LogUnavailable("The log is away.")
 
     async def append(self, topic: str, messages: Sequence[tuple[bytes, bytes]]) -> None:
         if topic in self.away:
-            raise LogUnavailable("The log is away.")
+            raise self.error
         await self.log.append(topic, messages)
 
 
@@ -196,3 +197,20 @@ async def _import_without_the_log(stand: IngestStand, spool: Spool, away: _Away)
         taken = await client.post("/import", content=json.dumps(both))
         assert (taken.status_code, taken.headers["footfall-durability"]) == (200, "spool")
         assert spool.holds
+
+
+async def test_an_import_whose_past_alone_was_stored_says_so() -> None:
+    away = _Away(topics.EVENTS)
+    away.error = LogBusy("Too much is waiting.")
+    stand = await open_stand(away.log, writer=away)
+    async with _client(stand) as client:
+        old = [_mixpanel(stand, f"old-{number}", OLD) for number in range(2)]
+        refused = await client.post("/import", content=json.dumps([*old, _mixpanel(stand, "fresh", FRESH)]))
+        assert refused.status_code == 503
+        assert "2 of the request's events are stored already" in refused.text
+        assert "Nothing" not in refused.text
+        refused = await client.post("/import", content=json.dumps([_mixpanel(stand, "fresh", FRESH)]))
+        assert "Nothing of this request was stored." in refused.text
+    assert len(await _in(stand, topics.BACKFILL)) == 2
+    assert stand.count("footfall_ingest_events_total", outcome="accepted") == 2
+    assert stand.count("footfall_ingest_events_total", outcome="unavailable") == 2

@@ -17,7 +17,7 @@ from ingest_api.hot_keys import HotKeys
 from ingest_api.rejected import RejectedEvents
 from ingest_api.settings import IngestSettings
 from ingest_api.spool.spool import Spool
-from ingest_api.storage import Durability, Storage
+from ingest_api.storage import NOTHING_STORED, Durability, Storage
 from lifecycle.clock import Clock
 from lifecycle.errors import Problem
 from policy import Client, Policy
@@ -107,7 +107,7 @@ class Intake:
             problem = Problem(
                 429,
                 "too_many_events",
-                "The project sends more events than it may. Nothing of this request was stored.",
+                f"The project sends more events than it may. {NOTHING_STORED}",
                 hint=f"Send the same request again in {after_s} s. The operator's setting is "
                 "FOOTFALL_PROJECT_EVENTS_PER_S.",
                 headers={
@@ -254,21 +254,24 @@ class Intake:
         headers = [*request.allowances.headers(project, self._clock.monotonic())]
         at = request.received_at
         durability: Durability | None = None
+        stored = 0
         if admitted.past:
             # First, since it is never spooled: where the log is away, nothing of the request is stored.
             durability = await self._keep(request, topics.BACKFILL, admitted.past, admitted.past_senders)
             self._accounting.count("accepted", project, admitted.past_senders, at)
+            stored += len(admitted.past)
         if admitted.messages:
-            durability = await self._keep(request, topics.EVENTS, admitted.messages, admitted.senders)
+            durability = await self._keep(request, topics.EVENTS, admitted.messages, admitted.senders, stored)
             self._hot_keys.note(admitted.messages, request.began_s)
             self._accounting.count("accepted", project, admitted.senders, at)
+            stored += len(admitted.messages)
         if durability is not None:
             headers.append(_DURABILITY[durability])
         if admitted.quarantined:
             # After the events: those count once when all is sent again, and these would be kept twice.
             senders = admitted.quarantined_senders
             aside = self._rejected.quarantine_messages(project, admitted, place=request.place)
-            await self._keep(request, topics.REJECTED, aside, senders)
+            await self._keep(request, topics.REJECTED, aside, senders, stored)
             self._accounting.count("quarantined", project, senders, at)
         if admitted.rejections:
             self._accounting.count("rejected", project, admitted.rejected_senders, at)
@@ -283,7 +286,9 @@ class Intake:
         topic: str,
         messages: Sequence[tuple[bytes, bytes]],
         senders: Sequence[Sender | None],
+        stored: int = 0,
     ) -> Durability:
+        """`stored` is how many of the request's events already are, for whoever is told that these are not."""
         keep_began_s = self._clock.monotonic()
         try:
             durability = await self._storage.keep(topic, messages, self._left_s(request))
@@ -291,14 +296,14 @@ class Intake:
             problem = Problem(
                 413,
                 "event_too_large",
-                f"{error} Nothing of this request was stored.",
+                f"{error} {NOTHING_STORED}",
                 hint="Send smaller events.",
             )
             self._refuse_all(request, senders, problem)
-            raise problem from error
+            raise _in_part(problem, stored) from error
         except Problem as problem:
             self._refuse_all(request, senders, problem)
-            raise
+            raise _in_part(problem, stored) from problem.__cause__
         self._append_s.observe(self._clock.monotonic() - keep_began_s)
         return durability
 
@@ -311,6 +316,15 @@ class Intake:
 
     def _left_s(self, request: _Request) -> float:
         return max(0.0, request.began_s + self._ack_timeout_s - self._clock.monotonic())
+
+
+def _in_part(problem: Problem, stored: int) -> Problem:
+    """The problem as it is for a request of which so many events are stored."""
+    if not stored:
+        return problem
+    told = f"{stored:,} of the request's events are stored already: sent again, those with an id count once."
+    message = problem.message.replace(NOTHING_STORED, told)
+    return Problem(problem.status, problem.code, message, hint=problem.hint, headers=problem.headers)
 
 
 async def _off_loop(size_bytes: int, admitting: Callable[[], Admitted]) -> Admitted:

@@ -19,6 +19,7 @@ Durability: TypeAlias = Literal["log", "spool"]
 _RETRY_AFTER_S: Final = 2
 _TOPIC_RETRY_AFTER_S: Final = 10
 _FULL_RETRY_AFTER_S: Final = 10
+NOTHING_STORED: Final = "Nothing of this request was stored."
 _UNKNOWN_OUTCOME: Final = (
     "The log did not confirm in time. The events may or may not be stored; nothing is lost and nothing counts "
     "twice when you send the same request again with the same ids or the same Idempotency-Key."
@@ -71,7 +72,7 @@ class Storage:
         except SpoolFull as full:
             raise _problem(
                 "log_spool_full",
-                f"The log is away and no more can be kept here. {full} Nothing of this request was stored.",
+                f"The log is away and no more can be kept here. {full} {NOTHING_STORED}",
                 _FULL_RETRY_AFTER_S,
             ) from full
         except TimeoutError as error:
@@ -81,11 +82,9 @@ class Storage:
 
 def _unavailable(error: Exception) -> Problem:
     if isinstance(error, UnknownTopic):
-        return _problem(
-            "log_unavailable", f"{error} Nothing of this request was stored.", _TOPIC_RETRY_AFTER_S
-        )
+        return _problem("log_unavailable", f"{error} {NOTHING_STORED}", _TOPIC_RETRY_AFTER_S)
     if isinstance(error, LogBusy):
-        return _problem("log_busy", f"{error} Nothing of this request was stored.", error.retry_after_s)
+        return _problem("log_busy", f"{error} {NOTHING_STORED}", error.retry_after_s)
     if isinstance(error, LogUnavailable):
         return _problem("log_unavailable", _UNKNOWN_OUTCOME, error.retry_after_s)
     return _problem("log_unavailable", _UNKNOWN_OUTCOME, _RETRY_AFTER_S)
