@@ -32,7 +32,7 @@ $(READY): requirements.lock $(wildcard libs/*/pyproject.toml) $(wildcard service
 run: setup ## Start Footfall on an embedded database, with a demo (PORT=8087 DATA=.footfall DEMO=1)
 	@exec $(BIN)/footfall up --data $(DATA) --port $(PORT) $(if $(filter-out 0,$(DEMO)),--demo)
 
-check: setup format lint imports types unit ## Format, lint, imports, types, unit tests, contract on memory (under a minute)
+check: setup format lint imports types unit ## Format, lint, imports, types, unit tests, contract on memory (a minute or two)
 
 format: setup
 	@$(BIN)/ruff format --check -q . || { echo "Some files are not formatted. Run: $(BIN)/ruff format ."; exit 1; }
@@ -48,7 +48,7 @@ types: setup
 	@$(BIN)/mypy --python-version 3.10 clients/python/src
 
 unit: setup
-	@$(BIN)/pytest -q -m "not postgres and not kafka and not e2e and not browser and not sdk"
+	@$(BIN)/pytest -q -n auto -m "not postgres and not kafka and not e2e and not browser and not sdk"
 
 isolated: setup ## Import each member's modules with only what it declares installed
 	@$(BIN)/python tests/support/isolated_members.py

@@ -3,12 +3,17 @@
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from kafka_broker import Broker, running_broker
 from kafka_harness import kafka_harness
 from log_harness import LOG_OWNER, LogHarness, memory_harness, postgres_harness
 from postgres_server import PostgresServer, running_server
 from sdk_stand import SdkStand, sdk_stand
+
+# A machine that is busy is no fault of the code's.
+settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 _SERVERS = {
     "postgres_server": pytest.mark.postgres,

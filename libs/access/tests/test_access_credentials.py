@@ -26,6 +26,7 @@ def basic(text: str) -> bytes:
         basic(f"{KEY}:{new_key('secret')}"),
         basic(f"{KEY}:").rstrip(b"="),
     ],
+    ids=range(8),
 )
 def test_the_key_is_found_in_the_header(value: bytes) -> None:
     headers = [(b"host", b"x"), (b"authorization", value)]
@@ -36,6 +37,7 @@ def test_the_key_is_found_in_the_header(value: bytes) -> None:
 @pytest.mark.parametrize(
     "query",
     [f"key={KEY}", f"a=1&key={KEY}&b=2", f"key=&key={KEY}", f"key={KEY[:4]}%{ord(KEY[4]):02x}{KEY[5:]}"],
+    ids=range(4),
 )
 def test_the_key_is_found_in_the_query(query: str) -> None:
     assert credential([], query.encode()) == KEY

@@ -164,7 +164,7 @@ DOUBTED = [
     _event(user='"é"'), _event(user=r'"a\/b"'), _event(user='"a\x7f"'), _event(user='"a\tb"'),
     _event(user=f'"{"u" * 513}"'),
     _event(id='""'), _event(id='" "'), _event(id=f'"{"u" * 513}"'), _event(id="1"), _event(id='"é"'),
-    *(_event(**{field: json.dumps(word)}) for word in PLACEHOLDERS for field in ("user", "account")),
+    *(_event(**{field: json.dumps(word)}) for word in sorted(PLACEHOLDERS) for field in ("user", "account")),
     *(_event(**{field: '" NULL "'}) for field in ("user", "anonymous_id", "previous_id", "account")),
     _event(user=f'"{" " * 40}None"'),
     _event(action=""), _event(action='""'), _event(action='" "'),
