@@ -1,39 +1,28 @@
-"""From a decoded body to records that survive a crash: admit, append, keep what was rejected."""
+"""From a decoded body to an answer: what the project may send, what is admitted of it, and that it is kept."""
 
 import asyncio
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from admission import Admitted, BodyRefused, Fault, admit, admit_items
-from eventlog.errors import MessageTooLarge
 from eventlog.port import LogWriter
-from eventmodel import ProjectId, Sender, topics
+from eventmodel import ProjectId, Sender
 from ingest_api.accounting import Accounting
 from ingest_api.allowance import Allowances
-from ingest_api.hot_keys import HotKeys
-from ingest_api.rejected import RejectedEvents
+from ingest_api.keeping import Headers, Keeper, Request
 from ingest_api.settings import IngestSettings
 from ingest_api.spool.spool import Spool
-from ingest_api.storage import NOTHING_STORED, Durability, Storage
+from ingest_api.storage import NOTHING_STORED
 from lifecycle.clock import Clock
 from lifecycle.errors import Problem
 from policy import Client, Policy
-from telemetry.catalog import INGEST_APPEND_SECONDS, INGEST_REJECTIONS, PLAN_VIOLATIONS
 from telemetry.metrics import Metrics
 
 _BURST_S = 10
 # Below this, handing the work to a thread takes longer than the event loop would be held up.
 _IN_THREAD_BYTES = 128 * 1024
-_DURABILITY: Final[Mapping[Durability, tuple[bytes, bytes]]] = {
-    "log": (b"footfall-durability", b"log"),
-    "spool": (b"footfall-durability", b"spool"),
-}
-
-
-Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 
 class Taken(NamedTuple):
@@ -43,23 +32,10 @@ class Taken(NamedTuple):
     headers: Headers
 
 
-class _Request(NamedTuple):
-    """What all events of a request share.
-
-    `place` is where they came in, `received_at` what they are stamped with, `allowances` what they are taken from.
-    """
-
-    project: ProjectId
-    place: str
-    began_s: float
-    received_at: datetime
-    allowances: Allowances
-
-
 class Received(NamedTuple):
     """A request whose events are admitted and not stored yet."""
 
-    request: _Request
+    request: Request
     admitted: Admitted
 
     @property
@@ -81,19 +57,14 @@ class Intake:
         accounting: Accounting,
         metrics: Metrics,
     ) -> None:
-        self._storage = Storage(log, spool, clock)
+        self._keeper = Keeper(log, spool, clock, settings, accounting, metrics)
+        self._accounting = accounting
         self._clock = clock
-        self._ack_timeout_s = settings.ack_timeout_s
         self._allowances = Allowances(settings.project_events_per_s, settings.project_events_per_s * _BURST_S)
         # Imports have a share of their own, so that they never use up that of live events.
         self._import_allowances = Allowances(
             settings.project_events_per_s, settings.project_events_per_s * _BURST_S
         )
-        self._rejected = RejectedEvents(log, clock, settings.project_rejected_per_minute, metrics)
-        self._hot_keys = HotKeys(metrics)
-        self._metrics = metrics
-        self._accounting = accounting
-        self._append_s = metrics.histogram(INGEST_APPEND_SECONDS)
 
     def check_rate(self, project: ProjectId, sender: Sender | None) -> None:
         """Raises Problem (429) while the project has sent more than its share; ask before reading its body."""
@@ -151,7 +122,7 @@ class Intake:
                 project, refused, body, place=place, sender=sender, client=client, policy=policy
             )
             raise
-        return await self._store(request, admitted)
+        return Taken(admitted, await self._keeper.keep(request, admitted))
 
     def receive_at_once(
         self, project: ProjectId, body: bytes, *, place: str, sender: Sender | None, policy: Policy
@@ -182,7 +153,7 @@ class Intake:
                 messages=[message for one in received for message in one.admitted.messages],
                 senders=[sender for one in received for sender in one.admitted.senders],
             )
-        return (await self._store(request, admitted)).headers
+        return await self._keeper.keep(request, admitted)
 
     async def take_items(
         self,
@@ -219,7 +190,7 @@ class Intake:
                 policy=policy,
             ),
         )
-        return await self._store(request, admitted)
+        return Taken(admitted, await self._keeper.keep(request, admitted))
 
     async def keep_refused(
         self,
@@ -237,7 +208,7 @@ class Intake:
         if refused.reason == "malformed" and body:
             kept = policy.privacy.of_unknown(body, client)
             if kept is not None:
-                await self._rejected.keep_whole(project, refused, kept, place, sender, self._ack_timeout_s)
+                await self._keeper.keep_unread(self._received(project, place), refused, kept, sender)
 
     def refuse_unread(
         self, project: ProjectId, sender: Sender | None, refusal: Problem | BodyRefused
@@ -245,86 +216,9 @@ class Intake:
         """Count a request that is refused before its body was read."""
         self._accounting.refuse_request(project, sender, refusal)
 
-    async def _store(self, request: _Request, admitted: Admitted) -> Taken:
-        project = request.project
-        received = admitted.taken + len(admitted.rejections)
-        request.allowances.use(project, received, request.began_s)
-        for violation in admitted.violations:
-            self._metrics.counter(PLAN_VIOLATIONS, *violation).inc()
-        headers = [*request.allowances.headers(project, self._clock.monotonic())]
-        at = request.received_at
-        durability: Durability | None = None
-        stored = 0
-        if admitted.past:
-            # First, since it is never spooled: where the log is away, nothing of the request is stored.
-            durability = await self._keep(request, topics.BACKFILL, admitted.past, admitted.past_senders)
-            self._accounting.count("accepted", project, admitted.past_senders, at)
-            stored += len(admitted.past)
-        if admitted.messages:
-            durability = await self._keep(request, topics.EVENTS, admitted.messages, admitted.senders, stored)
-            self._hot_keys.note(admitted.messages, request.began_s)
-            self._accounting.count("accepted", project, admitted.senders, at)
-            stored += len(admitted.messages)
-        if durability is not None:
-            headers.append(_DURABILITY[durability])
-        if admitted.quarantined:
-            # After the events: those count once when all is sent again, and these would be kept twice.
-            senders = admitted.quarantined_senders
-            aside = self._rejected.quarantine_messages(project, admitted, place=request.place)
-            await self._keep(request, topics.REJECTED, aside, senders, stored)
-            self._accounting.count("quarantined", project, senders, at)
-        if admitted.rejections:
-            self._accounting.count("rejected", project, admitted.rejected_senders, at)
-            for rejection in admitted.rejections:
-                self._metrics.counter(INGEST_REJECTIONS, rejection.code).inc()
-            await self._rejected.keep(project, admitted, place=request.place, within_s=self._left_s(request))
-        return Taken(admitted, headers)
-
-    async def _keep(
-        self,
-        request: _Request,
-        topic: str,
-        messages: Sequence[tuple[bytes, bytes]],
-        senders: Sequence[Sender | None],
-        stored: int = 0,
-    ) -> Durability:
-        """`stored` is how many of the request's events already are, for whoever is told that these are not."""
-        keep_began_s = self._clock.monotonic()
-        try:
-            durability = await self._storage.keep(topic, messages, self._left_s(request))
-        except MessageTooLarge as error:
-            problem = Problem(
-                413,
-                "event_too_large",
-                f"{error} {NOTHING_STORED}",
-                hint="Send smaller events.",
-            )
-            self._refuse_all(request, senders, problem)
-            raise _in_part(problem, stored) from error
-        except Problem as problem:
-            self._refuse_all(request, senders, problem)
-            raise _in_part(problem, stored) from problem.__cause__
-        self._append_s.observe(self._clock.monotonic() - keep_began_s)
-        return durability
-
-    def _refuse_all(self, request: _Request, senders: Sequence[Sender | None], problem: Problem) -> None:
-        self._accounting.refuse(request.project, senders, request.received_at, problem)
-
-    def _received(self, project: ProjectId, place: str, allowances: Allowances | None = None) -> _Request:
+    def _received(self, project: ProjectId, place: str, allowances: Allowances | None = None) -> Request:
         began_s, received_at = self._clock.monotonic(), self._clock.now()
-        return _Request(project, place, began_s, received_at, allowances or self._allowances)
-
-    def _left_s(self, request: _Request) -> float:
-        return max(0.0, request.began_s + self._ack_timeout_s - self._clock.monotonic())
-
-
-def _in_part(problem: Problem, stored: int) -> Problem:
-    """The problem as it is for a request of which so many events are stored."""
-    if not stored:
-        return problem
-    told = f"{stored:,} of the request's events are stored already: sent again, those with an id count once."
-    message = problem.message.replace(NOTHING_STORED, told)
-    return Problem(problem.status, problem.code, message, hint=problem.hint, headers=problem.headers)
+        return Request(project, place, began_s, received_at, allowances or self._allowances)
 
 
 async def _off_loop(size_bytes: int, admitting: Callable[[], Admitted]) -> Admitted:
