@@ -1,122 +1,36 @@
 """A body to records of the log, or to rejections by index."""
 
-import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
 import msgspec
 
+from admission.admitted import Admitted, Kept, Wire, rejection_of
 from admission.body import too_large
-from admission.events import Receipt, read_event
-from admission.faults import INT_MAX, INT_MIN, explain, inspect
-from admission.framing import Broken, Piece, split
-from admission.limits import (
-    MAX_BODY_BYTES,
-    MAX_DEPTH,
-    MAX_EVENT_BYTES,
-    MAX_EVENTS,
-    MAX_QUARANTINED_BYTES,
-    PAST_AFTER,
+from admission.decoding import (
+    UNREADABLE,
+    SuspiciousError,
+    decode_object,
+    decode_plainly,
+    event_too_large,
+    keys_of_object,
 )
+from admission.events import Receipt, read_event
+from admission.faults import inspect
+from admission.framing import Broken, split
+from admission.limits import MAX_BODY_BYTES, MAX_EVENT_BYTES, PAST_AFTER
 from admission.ordinary import admit_ordinary
 from admission.refusal import Fault, Refused
 from admission.senders import named_in
 from eventmodel import Event, Origin, ProjectId, Rejection, Sender
 from eventmodel.topics import MAX_RECORD_BYTES
 from eventmodel.wire import encode, event_key
-from policy import OPEN, Client, Mode, Policy, Verdict
+from policy import OPEN, Client, Policy, Verdict
 
-Wire: TypeAlias = tuple[bytes, bytes]
-"""(key, value) of one record."""
-
-_decode = msgspec.json.Decoder().decode
-_decode_array = msgspec.json.Decoder(list[dict[str, Any]]).decode
-_decode_lines = msgspec.json.Decoder(dict[str, Any]).decode_lines
 _encode = msgspec.json.Encoder().encode
 # What departs from a plan of these modes is stored all the same.
 _STORED = frozenset({"observe", "warn"})
-_KEY = re.compile(rb'"\s*:')
-_SPACED_COLONS = (b" :", b"\t:", b"\n:", b"\r:")
-
-
-class Kept(NamedTuple):
-    """What may be kept of an event that is not stored: the sender's bytes, and its native form if they are another."""
-
-    body: bytes
-    event: bytes | None = None
-
-
-class Admitted(msgspec.Struct, kw_only=True):
-    """What became of a body's events, each list in the order of the body.
-
-    `senders` goes with `messages`. `past` are the old events of a vendor's import, and `past_senders` goes with them.
-    `rejected_bodies` and `rejected_senders` go with `rejections`, a body being None
-    where nothing may be kept; `quarantined_bodies` and `quarantined_senders` with `quarantined`. Warned of is what
-    is stored all the same. `violations` are all departures from the plan: mode and code.
-    """
-
-    messages: list[Wire] = []
-    senders: list[Sender | None] = []
-    past: list[Wire] = []
-    past_senders: list[Sender | None] = []
-    rejections: list[Rejection] = []
-    rejected_bodies: list[Kept | None] = []
-    rejected_senders: list[Sender | None] = []
-    quarantined: list[Rejection] = []
-    quarantined_bodies: list[Kept] = []
-    quarantined_senders: list[Sender | None] = []
-    warnings: list[Rejection] = []
-    violations: list[tuple[Mode, str]] = []
-
-    @property
-    def taken(self) -> int:
-        """How many events their sender need not care for any more."""
-        return len(self.messages) + len(self.past) + len(self.quarantined)
-
-    def take(self, wire: Wire, sender: Sender | None, *, past: bool = False) -> None:
-        """Add an event."""
-        if past:
-            self.past.append(wire)
-            self.past_senders.append(sender)
-        else:
-            self.messages.append(wire)
-            self.senders.append(sender)
-
-    def refuse(self, index: int, fault: Fault, kept: Kept | None, sender: Sender | None) -> None:
-        """Add a rejection."""
-        self.rejections.append(_rejection(index, fault))
-        self.rejected_bodies.append(kept)
-        self.rejected_senders.append(sender)
-
-    def judge(
-        self,
-        index: int,
-        wire: Wire,
-        sender: Sender | None,
-        verdict: Verdict,
-        kept: Kept | None,
-        *,
-        past: bool = False,
-    ) -> None:
-        """Add an event that departs from the plan, as the plan's mode says."""
-        mode, fault = verdict.mode, Fault(*verdict[1:])
-        if mode == "quarantine" and (kept is None or len(kept.event or kept.body) > MAX_QUARANTINED_BYTES):
-            mode = "block"
-        self.violations.append((mode, verdict.code))
-        match mode:
-            case "observe":
-                self.take(wire, sender, past=past)
-            case "warn":
-                self.take(wire, sender, past=past)
-                self.warnings.append(_rejection(index, fault))
-            case "quarantine":
-                assert kept is not None
-                self.quarantined.append(_rejection(index, fault))
-                self.quarantined_bodies.append(kept)
-                self.quarantined_senders.append(sender)
-            case "block":
-                self.refuse(index, fault, kept, sender)
 
 
 def admit(
@@ -159,7 +73,7 @@ def admit(
 def _admitted(body: bytes, receipt: Receipt) -> Admitted:
     admitted = Admitted()
     messages, senders = admitted.messages, admitted.senders
-    plain = _plain(body)
+    plain = decode_plainly(body)
     pieces = split(body) if plain is None else None
 
     def raw(index: int) -> bytes:
@@ -171,7 +85,7 @@ def _admitted(body: bytes, receipt: Receipt) -> Admitted:
 
     for index, piece in enumerate(plain or pieces or ()):
         try:
-            given = piece if isinstance(piece, dict) else _object(piece, raw(index))
+            given = piece if isinstance(piece, dict) else decode_object(piece, raw(index))
             wire, event, verdict = _record(given, index, receipt)
         except Refused as refused:
             kept = _kept_body(raw(index), receipt)
@@ -208,10 +122,10 @@ def admit_event(
             raise Refused(fault)
         wire, _, verdict = _record(given, index, receipt)
     except Refused as refused:
-        return _rejection(index, refused.fault)
+        return rejection_of(index, refused.fault)
     if verdict is None or verdict.mode in _STORED:
         return wire
-    return _rejection(index, Fault(*verdict[1:]))
+    return rejection_of(index, Fault(*verdict[1:]))
 
 
 def admit_items(
@@ -282,15 +196,17 @@ def _sound_record(
     if isinstance(given, Fault):
         raise Refused(given)
     try:
-        _keys_of_object(given, 1)
+        keys_of_object(given, 1)
         (key, value), event, verdict = _record(given, index, receipt)
-    except (_SuspiciousError, UnicodeEncodeError):
-        raise Refused(inspect(given) or _UNREADABLE) from None
+    except (SuspiciousError, UnicodeEncodeError):
+        raise Refused(inspect(given) or UNREADABLE) from None
     # What came out of a JSON decoder breaks no other rule; to look at every value costs more than all the rest.
     if b"\\u0000" in value and (fault := inspect(given)):
         raise Refused(fault)
     if len(value) > MAX_EVENT_BYTES:
-        raise Refused(_too_large(len(value), "Leave out what nobody will look at, such as page contents."))
+        raise Refused(
+            event_too_large(len(value), "Leave out what nobody will look at, such as page contents.")
+        )
     return (key, value), event, verdict
 
 
@@ -307,106 +223,8 @@ def _record(given: Mapping[str, Any], index: int, receipt: Receipt) -> tuple[Wir
     verdict = None if measure is None else measure.judge(event)
     key, value = event_key(event), encode(event)
     if len(key) + len(value) > MAX_RECORD_BYTES:
-        raise Refused(_too_large(len(value), "Its numbers take more room when written out."))
+        raise Refused(event_too_large(len(value), "Its numbers take more room when written out."))
     return (key, value), event, verdict
-
-
-def _plain(body: bytes) -> list[dict[str, Any]] | None:
-    """The events of a body, decoded at once; None where one of them is to be looked at alone.
-
-    That is where the body is large, not JSON, holds something else than objects, or may break one of the rules
-    that the decoder does not keep.
-    """
-    if len(body) > MAX_EVENT_BYTES or b"\\u0000" in body:
-        return None
-    decode = _decode_lines if body.startswith(b"{") else _decode_array
-    try:
-        events = decode(body)
-        if len(events) <= MAX_EVENTS and _keys_of_array(events, 0) == _key_ends(body):
-            return events
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, _SuspiciousError):
-        return None
-    return None
-
-
-def _object(piece: Piece, raw: bytes) -> dict[str, Any]:
-    """The decoded event, when its JSON keeps every rule; raises Refused.
-
-    The decoder lets a few things pass (repeated keys, U+0000, integers of any length). What might hold one is
-    read again, slowly.
-    """
-    if len(raw) > MAX_EVENT_BYTES:
-        raise Refused(_too_large(len(raw), "Leave out what nobody will look at, such as page contents."))
-    if isinstance(piece, Broken):
-        raise Refused(explain(raw) or _UNREADABLE)
-    try:
-        given: object = _decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise Refused(explain(raw) or _UNREADABLE) from None
-    if not isinstance(given, dict):
-        raise Refused(
-            Fault("not_an_object", "The event is not a JSON object.", hint='Send {"user": …, "action": …}.')
-        )
-    if _is_suspicious(given, raw):
-        fault = explain(raw)
-        if fault:
-            raise Refused(fault)
-    return given
-
-
-def _is_suspicious(given: dict[str, Any], raw: bytes) -> bool:
-    if b"\\u0000" in raw:
-        return True
-    try:
-        return _keys_of_object(given, 1) != _key_ends(raw)
-    except _SuspiciousError:
-        return True
-
-
-def _key_ends(raw: bytes) -> int:
-    """How many quotes stand before a colon, with or without space between them."""
-    if any(space in raw for space in _SPACED_COLONS):
-        return len(_KEY.findall(raw))
-    return raw.count(b'":')
-
-
-class _SuspiciousError(Exception):
-    """The value breaks a rule, or may."""
-
-
-def _keys_of_object(value: Mapping[str, Any], depth: int) -> int:
-    """How many keys the object and what is in it have.
-
-    In JSON text a quote before a colon ends each key, and stands elsewhere only inside strings: as many such
-    places as keys means that none was repeated.
-    """
-    if depth > MAX_DEPTH:
-        raise _SuspiciousError
-    keys = len(value)
-    for item in value.values():
-        kind = type(item)
-        if kind is dict:
-            keys += _keys_of_object(item, depth + 1)
-        elif kind is list:
-            keys += _keys_of_array(item, depth + 1)
-        elif kind is int and not INT_MIN <= item <= INT_MAX:
-            raise _SuspiciousError
-    return keys
-
-
-def _keys_of_array(value: list[Any], depth: int) -> int:
-    if depth > MAX_DEPTH:
-        raise _SuspiciousError
-    keys = 0
-    for item in value:
-        kind = type(item)
-        if kind is dict:
-            keys += _keys_of_object(item, depth + 1)
-        elif kind is list:
-            keys += _keys_of_array(item, depth + 1)
-        elif kind is int and not INT_MIN <= item <= INT_MAX:
-            raise _SuspiciousError
-    return keys
 
 
 _NO_CONSENT = Fault(
@@ -415,16 +233,3 @@ _NO_CONSENT = Fault(
     "context.consent",
     "Send context.consent once it is given: true, or the categories that were granted.",
 )
-_UNREADABLE = Fault("invalid_json", "The event is not JSON.")
-
-
-def _too_large(size_bytes: int, hint: str) -> Fault:
-    return Fault(
-        "event_too_large",
-        f"The event has {size_bytes:,} bytes; at most {MAX_EVENT_BYTES:,} are kept.",
-        hint=hint,
-    )
-
-
-def _rejection(index: int, fault: Fault) -> Rejection:
-    return Rejection(index=index, code=fault.code, message=fault.message, field=fault.field, hint=fault.hint)
