@@ -10,7 +10,8 @@ import pytest
 
 from access.forgetting import Forgetting
 from eventlog.postgres_parts import open_parts
-from eventmodel import Event, topics
+from eventmodel import Event, Sender, topics
+from gateway_rejections import SENDER, refuse
 from running_gateway import NOW, Gateway, running_gateway
 from stream_gateway.projection.projector import GROUP
 from stream_gateway.projection.verification import Verification
@@ -134,6 +135,25 @@ async def test_a_user_who_is_part_of_another_is_refused_with_the_others_name(gat
     receipt = await _forget(gateway, "ada")
     assert receipt["state"] == "done"
     assert (await gateway.client.get("/v1/activity/eown")).status_code == 404
+
+
+async def test_a_sources_last_rejection_names_nobody_who_was_forgotten(gateway: Gateway) -> None:
+    said = {"message": 'There is no user "ada@acme.example".', "code": "unknown_user"}
+    await gateway.post(gateway.event("first", user="ada@acme.example"))
+    await refuse(gateway, **said)
+    await refuse(gateway, sender=Sender(key="kaaaaaaaaaaa", sdk="other/1"))
+    await gateway.settled()
+    receipt = await _forget(gateway, "ada@acme.example")
+    assert receipt["removed"]["gateway.source_rejection"] == 1
+    told = await gateway.client.get("/v1/sources")
+    assert "ada@acme.example" not in told.text
+    last = {row["sdk"]: row["last_rejection"] for row in told.json()["items"] if row["sdk"]}
+    assert last[SENDER.sdk]["code"] == "unknown_user"
+    assert last[SENDER.sdk]["message"] == "It named a person who was removed since."
+    assert last["other/1"]["message"] == "There is no field `userId`."
+    assert not await gateway.pool.fetchval(
+        "select exists (select from gateway.source_rejection where last::text like '%ada%')"
+    )
 
 
 async def test_what_was_received_before_is_passed_over_and_what_comes_later_is_new(gateway: Gateway) -> None:

@@ -122,6 +122,12 @@ _OUTCOMES: Final = """
 _REJECTED: Final = (
     "delete from gateway.rejected where part = $1 and project = $2 and record ~ $3 and received_at < $4"
 )
+# The count stays, as it does for a rejection that nobody kept; what was said with the last one named the person.
+_LAST_REJECTIONS: Final = """
+    update gateway.source_rejection
+    set last = '{"message": "It named a person who was removed since.", "hint": null, "field": null, "place": {}}'
+    where part = $1 and project = $2 and last::text ~ $3 and last_at < $4
+"""
 
 
 async def remove_person(request: ForgetRequest, part: int, fenced: "FencedTransaction[Connection]") -> None:
@@ -172,6 +178,7 @@ async def _remove_rows(tx: "Connection", request: ForgetRequest, part: int) -> C
         said = (part, request.project, mention_pattern(request.mentions), request.requested_at)
         removed["gateway.rejected_outcome"] = _number(await tx.execute(_OUTCOMES, *said))
         removed["gateway.rejected"] = _number(await tx.execute(_REJECTED, *said))
+        removed["gateway.source_rejection"] = _number(await tx.execute(_LAST_REJECTIONS, *said))
     return removed
 
 
