@@ -1,6 +1,9 @@
 """The services as processes on Kafka: exact numbers while the broker and each service die in the middle."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -74,3 +77,102 @@ async def test_broker_and_services_die_in_the_middle_and_nothing_is_lost_or_coun
     assert {module: services.stop(module) for module in services.processes} == dict.fromkeys(
         services.processes, 0
     )
+
+
+ADA = "zqada@acme.example"
+RULE = 'rule "told" { on "Paid" do dashboard(note: "told") }'
+
+
+def _paid(name: str, age: timedelta) -> dict[str, Any]:
+    """What Mixpanel's import call sends of one event."""
+    told = {"distinct_id": ADA, "$insert_id": name, "time": (datetime.now(UTC) - age).timestamp()}
+    return {"event": "Paid", "properties": told}
+
+
+async def _eventually(holds: Callable[[], Awaitable[object]]) -> None:
+    async with asyncio.timeout(60):
+        while not await holds():
+            await asyncio.sleep(0.1)
+
+
+async def test_a_vendors_history_what_was_refused_and_who_is_forgotten(services: Services) -> None:
+    """What else the log carries: history that acts on nobody, a refused event that is replayed, and a removal."""
+    key = services.create_project("main")["secret_key"]
+    async with AsyncExitStack() as stack:
+        ingest, gateway, rules = [
+            await stack.enter_async_context(
+                httpx.AsyncClient(
+                    base_url=services.url(module), headers={"authorization": f"Bearer {key}"}, timeout=60
+                )
+            )
+            for module in ("ingest_api", "stream_gateway", "rule_engine")
+        ]
+        assert (await rules.post("/v1/rules", json={"text": RULE})).status_code == 200
+        both = [_paid("old", timedelta(days=60)), _paid("fresh", timedelta(minutes=1))]
+        assert (await ingest.post("/import", json=both)).status_code == 200
+
+        async def actions() -> dict[str, str]:
+            items = (await rules.get("/v1/actions")).json()["items"]
+            return {item["event"]["id"]: item["status"] for item in items}
+
+        async def are_both_known() -> bool:
+            found = [await gateway.get(f"/v1/activity/{name}") for name in ("old", "fresh")]
+            return {one.status_code for one in found} == {200} and len(await actions()) == 2
+
+        await _eventually(are_both_known)
+        assert await actions() == {"old": "suppressed", "fresh": "sent"}
+        assert (await gateway.get("/v1/activity/old")).json()["origin"] == "import"
+
+        refused = {"userId": ADA, "action": "Paid", "id": "refused"}
+        assert (await ingest.post("/v1/events", json=refused)).status_code == 400
+
+        async def rejected() -> list[dict[str, Any]]:
+            items: list[dict[str, Any]] = (await gateway.get("/v1/rejected")).json()["items"]
+            return items
+
+        await _eventually(rejected)
+        ((rejection,),) = (await rejected(),)
+        replayed = await gateway.post(
+            f"/v1/rejected/{rejection['id']}/replay",
+            json={"event": {"user": ADA, "action": "Paid", "id": "refused"}},
+        )
+        assert replayed.json()["accepted"] == 1
+
+        async def is_replayed() -> bool:
+            return (await gateway.get("/v1/activity/refused")).status_code == 200
+
+        await _eventually(is_replayed)
+
+        async def is_accounted_for() -> bool:
+            account = (await gateway.get("/v1/sources")).json()["accounting"]
+            return {name: account[name] for name in ("received", "stored", "rejected", "pending")} == {
+                "received": 3,
+                "stored": 2,
+                "rejected": 1,
+                "pending": 0,
+            }
+
+        await _eventually(is_accounted_for)
+
+        receipt = (await gateway.delete(f"/v1/users/{ADA}")).json()
+
+        async def is_removed() -> bool:
+            receipt.update((await gateway.get(f"/v1/forgotten/{receipt['id']}")).json())
+            return bool(receipt["state"] != "removing")
+
+        await _eventually(is_removed)
+        assert receipt["removed"]["gateway.history"] == 3
+        for name in ("old", "fresh", "refused"):
+            assert (await gateway.get(f"/v1/activity/{name}")).status_code == 404
+        assert ADA not in (await gateway.get("/v1/rejected", params={"state": "replayed"})).text
+        assert ADA not in (await rules.get("/v1/actions")).text
+        # The person's past stays away although it is sent again.
+        assert (await ingest.post("/import", json=[_paid("older", timedelta(days=61))])).status_code == 200
+        again = {"user": "bob", "action": "Paid", "id": "later"}
+        assert (await ingest.post("/v1/events", json=again)).status_code == 200
+
+        async def is_later_known() -> bool:
+            return (await gateway.get("/v1/activity/later")).status_code == 200
+
+        await _eventually(is_later_known)
+        assert (await gateway.get("/v1/activity/older")).status_code == 404
