@@ -271,6 +271,19 @@ async def test_a_reader_can_be_left_while_the_broker_is_gone(
     assert {task.get_name() for task in asyncio.all_tasks()} == {asyncio.current_task().get_name()}  # type: ignore[union-attr]
 
 
+async def test_any_key_lives_where_every_producer_looks_for_it(
+    own_kafka_broker: Broker, log: KafkaLog
+) -> None:
+    """librdkafka chooses the partition; postgres, readers and other producers compute it."""
+    name, partitions = f"log.{secrets.token_hex(4)}", 13
+    await create_topics(own_kafka_broker.bootstrap, [name], partitions)
+    chance = random.Random(3)
+    keys = [chance.randbytes(number % 67) for number in range(5_000)]
+    await log.append(name, [(key, b"") for key in keys])
+    for record in await read_all(log, name, len(keys)):
+        assert record.part == part(record.key, partitions), record.key
+
+
 async def _refusal(log: KafkaLog, topic: str) -> LogUnavailable:
     with pytest.raises(LogUnavailable) as refused:
         await log.append(topic, keyed(1))
