@@ -6,7 +6,6 @@ leaves the bytes behind. Run with `make fuzz`, for longer with `make fuzz SECOND
 
 import re
 import sys
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -60,7 +59,9 @@ def _vendor(path: str, vendor: str, protocol: EventProtocol, method: str, sent: 
     elif not found:
         query, body = b"", sent
     scope = {"type": "http", "method": method, "path": path, "query_string": query, "headers": []}
-    request = Request(scope, vendor, path, _parameters(path), body)
+    match = TABLE.find(re.sub(r"\{\w+\}", "main", path))
+    assert match is not None
+    request = Request(scope, vendor, match.path, match.parameters, body)
     try:
         decoded = protocol.decode(request)
         admitted = admit_items(decoded.items, project=PROJECT, received_at=NOW)
@@ -69,11 +70,6 @@ def _vendor(path: str, vendor: str, protocol: EventProtocol, method: str, sent: 
         outcome = Outcome(None, refused_problem(refused))
     reply = protocol.answer(request, outcome)
     assert reply.status < 500, (reply, sent)
-
-
-def _parameters(path: str) -> Mapping[str, str]:
-    match = TABLE.find(re.sub(r"\{\w+\}", "main", path))
-    return match.parameters if match else {}
 
 
 def seed(corpus: Path) -> None:
