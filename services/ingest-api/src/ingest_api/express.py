@@ -33,6 +33,16 @@ _APART_S: Final = 5.0
 _ASKED: Final = {"method": "POST", "path": PATH}
 
 
+class _Asked(NamedTuple):
+    """A request on its way: its body's bytes are held until its answer comes."""
+
+    received: Received
+    body_bytes: int
+    allowed: bytes
+    began_s: float
+    coming: "asyncio.Future[Answer]"
+
+
 class ExpressEvents:
     """Takes bodies of keys that are known; refusals before a body is read are the ordinary way's to make.
 
@@ -99,12 +109,12 @@ class ExpressEvents:
         for asked in turn.values():
             self._begin(asked)
 
-    def _begin(self, asked: "Sequence[_Asked]") -> None:
+    def _begin(self, asked: Sequence[_Asked]) -> None:
         task = asyncio.create_task(self._store(asked))
         self._storing.add(task)
         task.add_done_callback(self._storing.discard)
 
-    async def _store(self, asked: "Sequence[_Asked]") -> None:
+    async def _store(self, asked: Sequence[_Asked]) -> None:
         held_bytes = sum([one.body_bytes for one in asked])
         self._received.inc(held_bytes)
         self._decoded.inc(held_bytes)
@@ -125,7 +135,7 @@ class ExpressEvents:
                 # Nobody is left waiting for an answer that does not come, whatever went wrong.
                 one.coming.cancel()
 
-    def _refuse(self, asked: "_Asked", error: Exception) -> None:
+    def _refuse(self, asked: _Asked, error: Exception) -> None:
         identity = new_request_id()
         request_id.set(identity)
         problem = report(error, _ASKED)
@@ -133,18 +143,8 @@ class ExpressEvents:
         response = problem_response(problem)
         self._answer(asked, identity, problem.status, lines_of(response.raw_headers), bytes(response.body))
 
-    def _answer(self, asked: "_Asked", identity: str, status: int, lines: bytes, body: bytes) -> None:
+    def _answer(self, asked: _Asked, identity: str, status: int, lines: bytes, body: bytes) -> None:
         self._requests.note(_ASKED, PATH, status, perf_counter() - asked.began_s)
         if not asked.coming.done():
             told = b"%b%bx-request-id: %b\r\n" % (lines, asked.allowed, identity.encode())
             asked.coming.set_result(Answer(status, told, body))
-
-
-class _Asked(NamedTuple):
-    """A request on its way: its body's bytes are held until its answer comes."""
-
-    received: Received
-    body_bytes: int
-    allowed: bytes
-    began_s: float
-    coming: "asyncio.Future[Answer]"
