@@ -17,6 +17,7 @@ from ingest_api.intake import Intake
 from ingest_stand import IngestStand, open_stand, serving
 from lifecycle.express import Answer
 from policy import PrivacyRules
+from telemetry import logs
 
 EVENT = {"user": "ada", "action": "opened report"}
 
@@ -289,3 +290,24 @@ async def test_a_sender_that_went_away_leaves_the_others_their_answers() -> None
         gone.cancel()
         assert [answer.status for answer in await asyncio.gather(*others)] == [200, 200]
         assert len(await senders.stand.events()) == 3
+
+
+@pytest.mark.parametrize(("body", "away"), [({"user": "ada"}, False), (EVENT, True)])
+async def test_the_line_of_a_refusal_has_the_id_of_its_answer(
+    body: dict[str, str], away: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logs.configure("ingest-api")
+    log = _AwayLog()
+    log.away = away
+    async with _Senders(log) as senders:
+        answers = await asyncio.gather(*senders.begin(body, body))
+    told = [json.loads(line) for line in capsys.readouterr().err.splitlines() if '"event":"request"' in line]
+    ids = [
+        line[14:].decode()
+        for answer in answers
+        for line in answer.lines.splitlines()
+        if b"x-request-id" in line
+    ]
+    assert [line["request_id"] for line in told] == ids
+    assert len(set(ids)) == 2
+    assert {line["status"] for line in told} == {answer.status for answer in answers}

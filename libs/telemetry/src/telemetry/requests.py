@@ -43,10 +43,17 @@ class RequestLog:
         """Whether every request is to have its line."""
         return _levels.isEnabledFor(logging.DEBUG)
 
-    def note(self, asked: Mapping[str, Any], route: str, status: int, seconds: float) -> None:
-        """As for a request that came through here; `asked` has its `method` and `path`."""
-        self._observe(asked["method"], route, status, seconds)
-        self._write(asked, route, status, seconds)
+    def note(self, asked: Mapping[str, Any], route: str, status: int, each_s: Sequence[float]) -> None:
+        """As for requests that came through here, of one status; `asked` has their `method` and `path`.
+
+        `each_s` is what each took. Their lines have the id that is bound now.
+        """
+        histogram = self._histogram(asked["method"], route, status)
+        for seconds in each_s:
+            histogram.observe(seconds)
+        if self._is_written(asked, status):
+            for seconds in each_s:
+                self._write(asked, route, status, seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -62,35 +69,36 @@ class RequestLog:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", ()), header]
-                self._observe(scope["method"], self._route(scope), status, perf_counter() - began)
+                histogram = self._histogram(scope["method"], self._route(scope), status)
+                histogram.observe(perf_counter() - began)
             await send(message)
 
         token = request_id.set(identity)
         try:
             await self._app(scope, receive, send_with_id)
         finally:
-            self._write(scope, None, status, perf_counter() - began)
+            if self._is_written(scope, status):
+                self._write(scope, self._route(scope), status, perf_counter() - began)
             request_id.reset(token)
 
-    def _observe(self, method: str, route: str, status: int, seconds: float) -> None:
+    def _histogram(self, method: str, route: str, status: int) -> Histogram:
         series = (method if method in _METHODS else "other", route, status)
         histogram = self._series.get(series)
         if histogram is None:
             histogram = self._metrics.histogram(HTTP_REQUEST_SECONDS, series[0], series[1], str(status))
             self._series[series] = histogram
-        histogram.observe(seconds)
+        return histogram
 
-    def _write(self, scope: Mapping[str, Any], route: str | None, status: int, seconds: float) -> None:
-        busy = 200 <= status < 300 and (scope["method"], scope["path"]) in _BUSY
-        level = logging.DEBUG if busy else logging.INFO
-        if not _levels.isEnabledFor(level):
-            return
+    def _is_written(self, scope: Mapping[str, Any], status: int) -> bool:
+        return _levels.isEnabledFor(_level(scope, status))
+
+    def _write(self, scope: Mapping[str, Any], route: str, status: int, seconds: float) -> None:
         _log.log(
-            level,
+            _level(scope, status),
             "request" if status else "request without an answer",
             method=scope["method"],
             path=scope["path"],
-            route=self._route(scope) if route is None else route,
+            route=route,
             status=status,
             duration_s=round(seconds, 6),
         )
@@ -113,6 +121,11 @@ class RequestLog:
             return candidates[0][0]
         inner = scope["path"].removeprefix(scope.get("root_path", ""))
         return next((template for template, regex in candidates if regex.match(inner)), _UNMATCHED)
+
+
+def _level(scope: Mapping[str, Any], status: int) -> int:
+    busy = 200 <= status < 300 and (scope["method"], scope["path"]) in _BUSY
+    return logging.DEBUG if busy else logging.INFO
 
 
 def _calling(

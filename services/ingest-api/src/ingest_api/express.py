@@ -125,10 +125,13 @@ class ExpressEvents:
             for one in asked:
                 self._refuse(one, error)
         else:
-            lines = lines_of(headers)
+            lines, now_s = lines_of(headers), perf_counter()
             for one in asked:
+                identity = _identify()
                 status, body = answer_of(one.received.admitted)
-                self._answer(one, new_request_id(), status, _JSON % len(body) + lines, body)
+                _answer(one, identity, status, _JSON % len(body) + lines, body)
+            # Plain ones have one answer and are alone otherwise.
+            self._requests.note(_ASKED, PATH, status, [now_s - one.began_s for one in asked])
         finally:
             self._inflight.give_back(held_bytes)
             for one in asked:
@@ -136,15 +139,22 @@ class ExpressEvents:
                 one.coming.cancel()
 
     def _refuse(self, asked: _Asked, error: Exception) -> None:
-        identity = new_request_id()
-        request_id.set(identity)
+        identity = _identify()
         problem = report(error, _ASKED)
         self._metrics.counter(INGEST_REFUSED, problem.code).inc()
         response = problem_response(problem)
-        self._answer(asked, identity, problem.status, lines_of(response.raw_headers), bytes(response.body))
+        _answer(asked, identity, problem.status, lines_of(response.raw_headers), bytes(response.body))
+        self._requests.note(_ASKED, PATH, problem.status, [perf_counter() - asked.began_s])
 
-    def _answer(self, asked: _Asked, identity: str, status: int, lines: bytes, body: bytes) -> None:
-        self._requests.note(_ASKED, PATH, status, perf_counter() - asked.began_s)
-        if not asked.coming.done():
-            told = b"%b%bx-request-id: %b\r\n" % (lines, asked.allowed, identity.encode())
-            asked.coming.set_result(Answer(status, told, body))
+
+def _identify() -> str:
+    """The id that a request's lines in the log and its answer share."""
+    identity = new_request_id()
+    request_id.set(identity)
+    return identity
+
+
+def _answer(asked: _Asked, identity: str, status: int, lines: bytes, body: bytes) -> None:
+    if not asked.coming.done():
+        told = b"%b%bx-request-id: %b\r\n" % (lines, asked.allowed, identity.encode())
+        asked.coming.set_result(Answer(status, told, body))
