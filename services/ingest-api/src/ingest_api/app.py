@@ -18,6 +18,7 @@ from ingest_api.cors import AnyOrigin
 from ingest_api.express import ExpressEvents
 from ingest_api.inflight import Inflight
 from ingest_api.intake import Intake
+from ingest_api.keeping import Keeper
 from ingest_api.protocols.route import VendorRoute
 from ingest_api.protocols.table import Table
 from ingest_api.settings import IngestSettings
@@ -108,7 +109,8 @@ def create_app(
     """The HTTP side, and what it offers beside it; whoever hands in the accounting and a spool runs them."""
     app = FastAPI(title="Footfall ingest", version="1", redirect_slashes=False, docs_url=None, redoc_url=None)
     install_errors(app)
-    intake = Intake(log, spool, clock, settings, accounting, metrics)
+    keeper = Keeper(log, spool, clock, settings, accounting, metrics)
+    intake = Intake(keeper, accounting, clock, settings)
     inflight = Inflight(settings.max_inflight_bytes, metrics.gauge(INGEST_INFLIGHT_BYTES))
     take_events = events.EventsRoute(access, intake, inflight, metrics)
     app.router.routes += [

@@ -7,18 +7,15 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from admission import Admitted, BodyRefused, Fault, admit, admit_items
-from eventlog.port import LogWriter
 from eventmodel import ProjectId, Sender
 from ingest_api.accounting import Accounting
 from ingest_api.allowance import Allowances
 from ingest_api.keeping import Headers, Keeper, Request
 from ingest_api.settings import IngestSettings
-from ingest_api.spool.spool import Spool
 from ingest_api.storage import NOTHING_STORED
 from lifecycle.clock import Clock
 from lifecycle.errors import Problem
 from policy import Client, Policy
-from telemetry.metrics import Metrics
 
 _BURST_S = 10
 # Below this, handing the work to a thread takes longer than the event loop would be held up.
@@ -49,15 +46,9 @@ class Intake:
     """Takes bodies of authenticated senders; returns once every accepted event is durable."""
 
     def __init__(
-        self,
-        log: LogWriter,
-        spool: Spool | None,
-        clock: Clock,
-        settings: IngestSettings,
-        accounting: Accounting,
-        metrics: Metrics,
+        self, keeper: Keeper, accounting: Accounting, clock: Clock, settings: IngestSettings
     ) -> None:
-        self._keeper = Keeper(log, spool, clock, settings, accounting, metrics)
+        self._keeper = keeper
         self._accounting = accounting
         self._clock = clock
         self._allowances = Allowances(settings.project_events_per_s, settings.project_events_per_s * _BURST_S)
