@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, Route
 
-from open_pages import Pages, Suite, eventually, open_pages, running_suite
+from open_pages import Pages, Suite, open_pages, running_suite
 from stream_gateway.live.cursor import format_cursor, parse_cursor
+from waiting import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.e2e]
 

@@ -19,7 +19,7 @@ from playwright.async_api import Page, Request, expect
 
 from filled_project import Event, Filled, filled_with, invented
 from generated_stream import Sent, Truth, text_of
-from open_pages import Pages, Suite, eventually, open_pages, running_suite
+from open_pages import Pages, Suite, open_pages, running_suite
 from page_facts import Facts, customer_facts, list_facts, pulse_facts, stream_rows
 from page_truth import (
     account_rows,
@@ -33,6 +33,7 @@ from page_truth import (
 from page_words import grouped
 from pulse_events import calm_zone
 from traffic import traffic
+from waiting import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.e2e]
 

@@ -15,8 +15,9 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Locator, Page, Request, expect
 
-from open_pages import Suite, eventually, open_pages, running_suite
+from open_pages import Suite, open_pages, running_suite
 from pulse_events import DAYS, PulseSeen, calm_zone, pulse_events, pulse_seen
+from waiting import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.e2e]
 

@@ -12,7 +12,8 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
-from open_pages import Pages, Suite, eventually, open_pages, running_suite
+from open_pages import Pages, Suite, open_pages, running_suite
+from waiting import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.e2e]
 

@@ -1,7 +1,6 @@
 """The services as processes on Kafka: exact numbers while the broker and each service die in the middle."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +14,7 @@ from postgres_server import PostgresServer
 from replay import Sender, Watcher, differences
 from service_processes import Services, running_services
 from traffic import everything_shown, traffic
+from waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -89,12 +89,6 @@ def _paid(name: str, age: timedelta) -> dict[str, Any]:
     return {"event": "Paid", "properties": told}
 
 
-async def _eventually(holds: Callable[[], Awaitable[object]]) -> None:
-    async with asyncio.timeout(60):
-        while not await holds():
-            await asyncio.sleep(0.1)
-
-
 async def test_a_vendors_history_what_was_refused_and_who_is_forgotten(services: Services) -> None:
     """What else the log carries: history that acts on nobody, a refused event that is replayed, and a removal."""
     key = services.create_project("main")["secret_key"]
@@ -119,7 +113,7 @@ async def test_a_vendors_history_what_was_refused_and_who_is_forgotten(services:
             found = [await gateway.get(f"/v1/activity/{name}") for name in ("old", "fresh")]
             return {one.status_code for one in found} == {200} and len(await actions()) == 2
 
-        await _eventually(are_both_known)
+        await eventually(are_both_known, 60)
         assert await actions() == {"old": "suppressed", "fresh": "sent"}
         assert (await gateway.get("/v1/activity/old")).json()["origin"] == "import"
 
@@ -130,7 +124,7 @@ async def test_a_vendors_history_what_was_refused_and_who_is_forgotten(services:
             items: list[dict[str, Any]] = (await gateway.get("/v1/rejected")).json()["items"]
             return items
 
-        await _eventually(rejected)
+        await eventually(rejected, 60)
         ((rejection,),) = (await rejected(),)
         replayed = await gateway.post(
             f"/v1/rejected/{rejection['id']}/replay",
@@ -141,7 +135,7 @@ async def test_a_vendors_history_what_was_refused_and_who_is_forgotten(services:
         async def is_replayed() -> bool:
             return (await gateway.get("/v1/activity/refused")).status_code == 200
 
-        await _eventually(is_replayed)
+        await eventually(is_replayed, 60)
 
         async def is_accounted_for() -> bool:
             account = (await gateway.get("/v1/sources")).json()["accounting"]
@@ -152,7 +146,7 @@ async def test_a_vendors_history_what_was_refused_and_who_is_forgotten(services:
                 "pending": 0,
             }
 
-        await _eventually(is_accounted_for)
+        await eventually(is_accounted_for, 60)
 
         receipt = (await gateway.delete(f"/v1/users/{ADA}")).json()
 
@@ -160,7 +154,7 @@ async def test_a_vendors_history_what_was_refused_and_who_is_forgotten(services:
             receipt.update((await gateway.get(f"/v1/forgotten/{receipt['id']}")).json())
             return bool(receipt["state"] != "removing")
 
-        await _eventually(is_removed)
+        await eventually(is_removed, 60)
         assert receipt["removed"]["gateway.history"] == 3
         for name in ("old", "fresh", "refused"):
             assert (await gateway.get(f"/v1/activity/{name}")).status_code == 404
@@ -174,5 +168,5 @@ async def test_a_vendors_history_what_was_refused_and_who_is_forgotten(services:
         async def is_later_known() -> bool:
             return (await gateway.get("/v1/activity/later")).status_code == 200
 
-        await _eventually(is_later_known)
+        await eventually(is_later_known, 60)
         assert (await gateway.get("/v1/activity/older")).status_code == 404

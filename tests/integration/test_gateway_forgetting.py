@@ -1,8 +1,7 @@
 """Forgetting a person on a real database: what remains adds up, and nothing that was under way brings them back."""
 
-import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +14,7 @@ from gateway_rejections import SENDER, refuse
 from running_gateway import NOW, Gateway, running_gateway
 from stream_gateway.projection.projector import GROUP
 from stream_gateway.projection.verification import Verification
+from waiting import eventually
 
 pytestmark = pytest.mark.postgres
 
@@ -23,12 +23,6 @@ pytestmark = pytest.mark.postgres
 async def gateway(migrated_url: str) -> AsyncIterator[Gateway]:
     async with running_gateway(migrated_url) as running:
         yield running
-
-
-async def _eventually(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(20):
-        while not await holds():
-            await asyncio.sleep(0.05)
 
 
 async def _forget(gateway: Gateway, user: str) -> dict[str, Any]:
@@ -47,7 +41,7 @@ async def _forget(gateway: Gateway, user: str) -> dict[str, Any]:
         receipt.update(await gateway.get(f"/v1/forgotten/{receipt['id']}"))
         return bool(receipt["state"] != "removing")
 
-    await _eventually(finished)
+    await eventually(finished)
     return receipt
 
 
@@ -187,7 +181,7 @@ async def test_a_receipt_says_who_has_not_confirmed(gateway: Gateway) -> None:
         waits = (await gateway.get(f"/v1/forgotten/{receipt['id']}"))["waits_for"]
         return bool(waits == ["rule-engine (0 of 4 parts)", "importer", "the log"])
 
-    await _eventually(removed_here)
+    await eventually(removed_here)
     assert (await gateway.get("/v1/forgotten"))["items"][0]["state"] == "removing"
     other = await gateway.projects.create("other")
     theirs = {"authorization": f"Bearer {other.secret_key}"}

@@ -12,13 +12,12 @@ Leaving `open_pages` fails when a page logged an error, broke its content securi
 party; what a test provokes on purpose it names with `pages.expect("503")`.
 """
 
-import asyncio
 import contextlib
 import json
 import re
 import signal
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +37,7 @@ from playwright.async_api import (
 
 from access.requests import SESSION_COOKIE
 from footfall_process import Up, footfall_up
+from waiting import eventually
 
 CHROMIUM = "/usr/bin/chromium"
 INSECURE_HOST = "footfall.test"
@@ -291,13 +291,3 @@ def _session(suite: Suite, project: str | None) -> str:
         link = admin.post("/v1/logins", json={} if project is None else {"project": project})
     token = parse_qs(urlsplit(link.raise_for_status().json()["path"]).query)["token"][0]
     return httpx.post(f"{suite.url}/login", data={"token": token}, trust_env=False).cookies[SESSION_COOKIE]
-
-
-async def eventually(holds: Callable[[], Awaitable[object]], deadline_s: float = 20) -> None:
-    """Wait until it holds; fails at the deadline."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + deadline_s
-    while not await holds():
-        if loop.time() > deadline:
-            raise AssertionError(f"did not come to hold within {deadline_s} s")
-        await asyncio.sleep(0.05)

@@ -266,6 +266,14 @@ async def test_a_body_with_a_fault_has_no_part_in_the_others_answers() -> None:
         assert len(await senders.stand.rejected()) == 2
 
 
+async def test_a_body_without_events_rests_on_nothing() -> None:
+    async with _Senders(_AwayLog()) as senders:
+        empty, event = await asyncio.gather(*senders.begin([], EVENT))
+    assert (empty.status, json.loads(empty.body)) == (200, {"accepted": 0, "rejected": []})
+    assert b"footfall-durability" not in empty.lines
+    assert b"footfall-durability: log" in event.lines
+
+
 async def test_after_a_failure_each_request_stands_alone_for_a_while(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -1,7 +1,7 @@
 """JSON to events, quickly where it may be and slowly where a rule may be broken that the decoder does not keep."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -31,7 +31,7 @@ def decode_plainly(body: bytes) -> list[dict[str, Any]] | None:
     decode = _decode_lines if body.startswith(b"{") else _decode_array
     try:
         events = decode(body)
-        if len(events) <= MAX_EVENTS and _keys_of_array(events, 0) == _key_ends(body):
+        if len(events) <= MAX_EVENTS and _keys_in(events, 0) == _key_ends(body):
             return events
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, SuspiciousError):
         return None
@@ -89,30 +89,19 @@ def keys_of_object(value: Mapping[str, Any], depth: int) -> int:
     In JSON text a quote before a colon ends each key, and stands elsewhere only inside strings: as many such
     places as keys means that none was repeated.
     """
-    if depth > MAX_DEPTH:
-        raise SuspiciousError
-    keys = len(value)
-    for item in value.values():
-        kind = type(item)
-        if kind is dict:
-            keys += keys_of_object(item, depth + 1)
-        elif kind is list:
-            keys += _keys_of_array(item, depth + 1)
-        elif kind is int and not INT_MIN <= item <= INT_MAX:
-            raise SuspiciousError
-    return keys
+    return len(value) + _keys_in(value.values(), depth)
 
 
-def _keys_of_array(value: list[Any], depth: int) -> int:
+def _keys_in(items: Iterable[Any], depth: int) -> int:
     if depth > MAX_DEPTH:
         raise SuspiciousError
     keys = 0
-    for item in value:
+    for item in items:
         kind = type(item)
         if kind is dict:
             keys += keys_of_object(item, depth + 1)
         elif kind is list:
-            keys += _keys_of_array(item, depth + 1)
+            keys += _keys_in(item, depth + 1)
         elif kind is int and not INT_MIN <= item <= INT_MAX:
             raise SuspiciousError
     return keys

@@ -51,9 +51,10 @@ class RequestLog:
         histogram = self._histogram(asked["method"], route, status)
         for seconds in each_s:
             histogram.observe(seconds)
-        if self._is_written(asked, status):
+        level = _level(asked, status)
+        if _levels.isEnabledFor(level):
             for seconds in each_s:
-                self._write(asked, route, status, seconds)
+                _write(level, asked, route, status, seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -77,8 +78,9 @@ class RequestLog:
         try:
             await self._app(scope, receive, send_with_id)
         finally:
-            if self._is_written(scope, status):
-                self._write(scope, self._route(scope), status, perf_counter() - began)
+            level = _level(scope, status)
+            if _levels.isEnabledFor(level):
+                _write(level, scope, self._route(scope), status, perf_counter() - began)
             request_id.reset(token)
 
     def _histogram(self, method: str, route: str, status: int) -> Histogram:
@@ -88,20 +90,6 @@ class RequestLog:
             histogram = self._metrics.histogram(HTTP_REQUEST_SECONDS, series[0], series[1], str(status))
             self._series[series] = histogram
         return histogram
-
-    def _is_written(self, scope: Mapping[str, Any], status: int) -> bool:
-        return _levels.isEnabledFor(_level(scope, status))
-
-    def _write(self, scope: Mapping[str, Any], route: str, status: int, seconds: float) -> None:
-        _log.log(
-            _level(scope, status),
-            "request" if status else "request without an answer",
-            method=scope["method"],
-            path=scope["path"],
-            route=route,
-            status=status,
-            duration_s=round(seconds, 6),
-        )
 
     def _route(self, scope: Mapping[str, Any]) -> str:
         """The route's template, so that the label's values stay few."""
@@ -126,6 +114,18 @@ class RequestLog:
 def _level(scope: Mapping[str, Any], status: int) -> int:
     busy = 200 <= status < 300 and (scope["method"], scope["path"]) in _BUSY
     return logging.DEBUG if busy else logging.INFO
+
+
+def _write(level: int, scope: Mapping[str, Any], route: str, status: int, seconds: float) -> None:
+    _log.log(
+        level,
+        "request" if status else "request without an answer",
+        method=scope["method"],
+        path=scope["path"],
+        route=route,
+        status=status,
+        duration_s=round(seconds, 6),
+    )
 
 
 def _calling(

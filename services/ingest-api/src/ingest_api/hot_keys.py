@@ -21,7 +21,7 @@ _log = get_logger(__name__)
 class HotKeys:
     """The share of the events of the last window that had its most frequent key.
 
-    Of each request one event is looked at and stands for all of them: exact for single events, right on average
+    Of each append one event is looked at and stands for all of them: exact for single events, right on average
     for batches. A key is personal data, so the metric and the log name the share and the project alone.
     """
 
@@ -32,7 +32,7 @@ class HotKeys:
         self._began_s = float("-inf")
 
     def note(self, messages: Sequence[tuple[bytes, bytes]], now_s: float) -> None:
-        """Count the messages of one request; `now_s` is a monotonic time in seconds."""
+        """Count the messages of one append; `now_s` is a monotonic time in seconds."""
         if now_s - self._began_s >= WINDOW_S:
             self._show()
             self._began_s = now_s

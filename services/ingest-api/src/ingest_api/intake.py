@@ -10,7 +10,7 @@ from admission import Admitted, BodyRefused, Fault, admit, admit_items
 from eventmodel import ProjectId, Sender
 from ingest_api.accounting import Accounting
 from ingest_api.allowance import Allowances
-from ingest_api.keeping import Headers, Keeper, Request
+from ingest_api.keeping import Arrival, Headers, Keeper
 from ingest_api.settings import IngestSettings
 from ingest_api.storage import NOTHING_STORED
 from lifecycle.clock import Clock
@@ -32,14 +32,15 @@ class Taken(NamedTuple):
 class Received(NamedTuple):
     """A request whose events are admitted and not stored yet."""
 
-    request: Request
+    arrival: Arrival
     admitted: Admitted
 
     @property
     def plain(self) -> bool:
-        """Whether all of it is to be stored, as live events."""
+        """Whether it has events, and all of it is to be stored as live ones."""
         admitted = self.admitted
-        return not (admitted.rejections or admitted.past or admitted.quarantined or admitted.violations)
+        apart = admitted.rejections or admitted.past or admitted.quarantined or admitted.violations
+        return bool(admitted.messages) and not apart
 
 
 class Intake:
@@ -95,12 +96,12 @@ class Intake:
 
         Raises BodyRefused, and Problem (503) when the log has not stored them within `ack_timeout_s`.
         """
-        request = self._received(project, place)
+        arrival = self._arrive(project, place)
         admit_body = partial(
             admit,
             body,
             project=project,
-            received_at=request.received_at,
+            received_at=arrival.received_at,
             idempotency_key=idempotency_key,
             sender=sender,
             client=client,
@@ -113,7 +114,7 @@ class Intake:
                 project, refused, body, place=place, sender=sender, client=client, policy=policy
             )
             raise
-        return Taken(admitted, await self._keeper.keep(request, admitted))
+        return Taken(admitted, await self._keeper.keep(arrival, admitted))
 
     def receive_at_once(
         self, project: ProjectId, body: bytes, *, place: str, sender: Sender | None, policy: Policy
@@ -122,29 +123,29 @@ class Intake:
 
         None, and nothing has happened, for a body that is large, that cannot be read, or whose project sent too much.
         """
-        request = self._received(project, place)
-        if len(body) > _IN_THREAD_BYTES or self._allowances.wait_s(project, request.began_s) > 0:
+        arrival = self._arrive(project, place)
+        if len(body) > _IN_THREAD_BYTES or self._allowances.wait_s(project, arrival.began_s) > 0:
             return None
         try:
             admitted = admit(
-                body, project=project, received_at=request.received_at, sender=sender, policy=policy
+                body, project=project, received_at=arrival.received_at, sender=sender, policy=policy
             )
         except BodyRefused:
             return None
-        return Received(request, admitted)
+        return Received(arrival, admitted)
 
     async def store(self, received: Sequence[Received]) -> Headers:
         """Store what requests of one project brought: a single one, or plain ones, then all of them or none.
 
         The headers are for each one's answer. Raises Problem as `take`.
         """
-        request, admitted = received[0]
+        arrival, admitted = received[0]
         if len(received) > 1:
             admitted = Admitted(
                 messages=[message for one in received for message in one.admitted.messages],
                 senders=[sender for one in received for sender in one.admitted.senders],
             )
-        return await self._keeper.keep(request, admitted)
+        return await self._keeper.keep(arrival, admitted)
 
     async def take_items(
         self,
@@ -167,21 +168,21 @@ class Intake:
         allowances = self._allowances if imported_from is None else self._import_allowances
         if imported_from is not None:
             self._check_rate(allowances, project, sender)
-        request = self._received(project, place, allowances)
+        arrival = self._arrive(project, place, allowances)
         admitted = await _off_loop(
             size_bytes,
             partial(
                 admit_items,
                 items,
                 project=project,
-                received_at=request.received_at,
-                import_run=imported_from and f"{imported_from}-import-{request.received_at:%Y-%m-%d}",
+                received_at=arrival.received_at,
+                import_run=imported_from and f"{imported_from}-import-{arrival.received_at:%Y-%m-%d}",
                 sender=sender,
                 client=client,
                 policy=policy,
             ),
         )
-        return Taken(admitted, await self._keeper.keep(request, admitted))
+        return Taken(admitted, await self._keeper.keep(arrival, admitted))
 
     async def keep_refused(
         self,
@@ -199,7 +200,7 @@ class Intake:
         if refused.reason == "malformed" and body:
             kept = policy.privacy.of_unknown(body, client)
             if kept is not None:
-                await self._keeper.keep_unread(self._received(project, place), refused, kept, sender)
+                await self._keeper.keep_unread(self._arrive(project, place), refused, kept, sender)
 
     def refuse_unread(
         self, project: ProjectId, sender: Sender | None, refusal: Problem | BodyRefused
@@ -207,9 +208,9 @@ class Intake:
         """Count a request that is refused before its body was read."""
         self._accounting.refuse_request(project, sender, refusal)
 
-    def _received(self, project: ProjectId, place: str, allowances: Allowances | None = None) -> Request:
+    def _arrive(self, project: ProjectId, place: str, allowances: Allowances | None = None) -> Arrival:
         began_s, received_at = self._clock.monotonic(), self._clock.now()
-        return Request(project, place, began_s, received_at, allowances or self._allowances)
+        return Arrival(project, place, began_s, received_at, allowances or self._allowances)
 
 
 async def _off_loop(size_bytes: int, admitting: Callable[[], Admitted]) -> Admitted:

@@ -28,8 +28,8 @@ _DURABILITY: Final[Mapping[Durability, tuple[bytes, bytes]]] = {
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 
-class Request(NamedTuple):
-    """What all events of a request share.
+class Arrival(NamedTuple):
+    """When and where a request came in: what all its events share.
 
     `place` is where they came in, `received_at` what they are stamped with, `allowances` what they are taken from.
     """
@@ -62,29 +62,29 @@ class Keeper:
         self._accounting = accounting
         self._append_s = metrics.histogram(INGEST_APPEND_SECONDS)
 
-    async def keep(self, request: Request, admitted: Admitted) -> Headers:
+    async def keep(self, arrival: Arrival, admitted: Admitted) -> Headers:
         """Return once all of it is where it belongs, and what is told of it in an answer's headers.
 
         Raises Problem (503) when that did not happen within `ack_timeout_s` of `began_s`, and 413 for an event that
         the log does not take; the message says whether something of the request is stored.
         """
-        project = request.project
+        project = arrival.project
         received = admitted.taken + len(admitted.rejections)
-        request.allowances.use(project, received, request.began_s)
+        arrival.allowances.use(project, received, arrival.began_s)
         for violation in admitted.violations:
             self._metrics.counter(PLAN_VIOLATIONS, *violation).inc()
-        headers = [*request.allowances.headers(project, self._clock.monotonic())]
-        at = request.received_at
+        headers = [*arrival.allowances.headers(project, self._clock.monotonic())]
+        at = arrival.received_at
         durability: Durability | None = None
         stored = 0
         if admitted.past:
             # First, since it is never spooled: where the log is away, nothing of the request is stored.
-            durability = await self._keep(request, topics.BACKFILL, admitted.past, admitted.past_senders)
+            durability = await self._keep(arrival, topics.BACKFILL, admitted.past, admitted.past_senders)
             self._accounting.count("accepted", project, admitted.past_senders, at)
             stored += len(admitted.past)
         if admitted.messages:
-            durability = await self._keep(request, topics.EVENTS, admitted.messages, admitted.senders, stored)
-            self._hot_keys.note(admitted.messages, request.began_s)
+            durability = await self._keep(arrival, topics.EVENTS, admitted.messages, admitted.senders, stored)
+            self._hot_keys.note(admitted.messages, arrival.began_s)
             self._accounting.count("accepted", project, admitted.senders, at)
             stored += len(admitted.messages)
         if durability is not None:
@@ -92,19 +92,19 @@ class Keeper:
         if admitted.quarantined:
             # After the events: those count once when all is sent again, and these would be kept twice.
             senders = admitted.quarantined_senders
-            aside = self._rejected.quarantine_messages(project, admitted, place=request.place)
-            await self._keep(request, topics.REJECTED, aside, senders, stored)
+            aside = self._rejected.quarantine_messages(project, admitted, place=arrival.place)
+            await self._keep(arrival, topics.REJECTED, aside, senders, stored)
             self._accounting.count("quarantined", project, senders, at)
         if admitted.rejections:
             self._accounting.count("rejected", project, admitted.rejected_senders, at)
             for rejection in admitted.rejections:
                 self._metrics.counter(INGEST_REJECTIONS, rejection.code).inc()
-            await self._rejected.keep(project, admitted, place=request.place, within_s=self._left_s(request))
+            await self._rejected.keep(project, admitted, place=arrival.place, within_s=self._left_s(arrival))
         return headers
 
     async def _keep(
         self,
-        request: Request,
+        arrival: Arrival,
         topic: str,
         messages: Sequence[tuple[bytes, bytes]],
         senders: Sequence[Sender | None],
@@ -113,7 +113,7 @@ class Keeper:
         """`stored` is how many of the request's events already are, for whoever is told that these are not."""
         keep_began_s = self._clock.monotonic()
         try:
-            durability = await self._storage.keep(topic, messages, self._left_s(request))
+            durability = await self._storage.keep(topic, messages, self._left_s(arrival))
         except MessageTooLarge as error:
             problem = Problem(
                 413,
@@ -121,27 +121,27 @@ class Keeper:
                 f"{error} {NOTHING_STORED}",
                 hint="Send smaller events.",
             )
-            self._refuse_all(request, senders, problem)
+            self._refuse_all(arrival, senders, problem)
             raise _in_part(problem, stored) from error
         except Problem as problem:
-            self._refuse_all(request, senders, problem)
+            self._refuse_all(arrival, senders, problem)
             raise _in_part(problem, stored) from problem.__cause__
         self._append_s.observe(self._clock.monotonic() - keep_began_s)
         return durability
 
     async def keep_unread(
-        self, request: Request, refused: BodyRefused, body: bytes, sender: Sender | None
+        self, arrival: Arrival, refused: BodyRefused, body: bytes, sender: Sender | None
     ) -> None:
         """Keep what may be kept of a body whose events nobody could tell apart."""
         await self._rejected.keep_whole(
-            request.project, refused, body, request.place, sender, self._left_s(request)
+            arrival.project, refused, body, arrival.place, sender, self._left_s(arrival)
         )
 
-    def _refuse_all(self, request: Request, senders: Sequence[Sender | None], problem: Problem) -> None:
-        self._accounting.refuse(request.project, senders, request.received_at, problem)
+    def _refuse_all(self, arrival: Arrival, senders: Sequence[Sender | None], problem: Problem) -> None:
+        self._accounting.refuse(arrival.project, senders, arrival.received_at, problem)
 
-    def _left_s(self, request: Request) -> float:
-        return max(0.0, request.began_s + self._ack_timeout_s - self._clock.monotonic())
+    def _left_s(self, arrival: Arrival) -> float:
+        return max(0.0, arrival.began_s + self._ack_timeout_s - self._clock.monotonic())
 
 
 def _in_part(problem: Problem, stored: int) -> Problem:
